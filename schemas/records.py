@@ -1,0 +1,190 @@
+"""One WARC record as bytes: parse, print, digest, and the checks that need nothing but the record.
+
+Strict, for verification: what a lenient reader of other people's files must swallow is left to `storage.warc`.
+Source: ISO 28500:2017 (WARC/1.1) sections 4 and 5. The record digest and the nonce are Pressmark's own (FORMAT.md).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from schemas.digests import Digest
+from schemas.errors import InvalidValue
+from schemas.http1 import parse_response, payload_with_framing
+from schemas.instants import parse_warc_date
+
+#: WARC header that carries 32 random bytes in hex; it makes the record digest a commitment that hides the content.
+NONCE: Final = "Pressmark-Nonce"
+
+#: Bytes of a record's header; ours stay far below, and a stranger's longer one is refused, not read on.
+MAX_RECORD_HEAD: Final = 256 * 1024
+
+_RECORD_END: Final = b"\r\n\r\n"
+_RECORD_VERSION: Final = re.compile(rb"WARC/[0-9]\.[0-9]+")
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+# Fields that ISO 28500:2017 5.1 asks of every record.
+_MANDATORY: Final = ("WARC-Record-ID", "Content-Length", "WARC-Date", "WARC-Type")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordView:
+    """A parsed record. `headers` are (name, value) in order of appearance, names as written."""
+
+    version: str  # "1.1"
+    headers: tuple[tuple[str, str], ...]
+    block: bytes
+
+    def get(self, name: str) -> str | None:
+        """The first value of a header, by case-insensitive name, or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, by case-insensitive name."""
+        wanted = name.lower()
+        return [value for key, value in self.headers if key.lower() == wanted]
+
+    def need(self, name: str) -> str:
+        """The one value of a header. Raises InvalidValue where it is missing."""
+        value = self.get(name)
+        if value is None:
+            raise InvalidValue(f"the record has no {name}")
+        return value
+
+    @property
+    def type(self) -> str:
+        """WARC-Type, lower case."""
+        return self.need("WARC-Type").lower()
+
+    @property
+    def record_id(self) -> str:
+        """WARC-Record-ID without its angle brackets."""
+        return bare_id(self.need("WARC-Record-ID"))
+
+    @property
+    def refers_to(self) -> str | None:
+        """WARC-Refers-To without its angle brackets, or None."""
+        value = self.get("WARC-Refers-To")
+        return None if value is None else bare_id(value)
+
+    @property
+    def date(self) -> datetime:
+        """WARC-Date, in UTC. Raises InvalidValue."""
+        return parse_warc_date(self.need("WARC-Date"))
+
+    @property
+    def target_uri(self) -> str | None:
+        """WARC-Target-URI, bare (WARC/1.0 grammar wrote `<uri>`), or None."""
+        value = self.get("WARC-Target-URI")
+        return None if value is None else bare_id(value)
+
+    @property
+    def content_type(self) -> str | None:
+        """Content-Type of the block, lower case, without white space, or None."""
+        value = self.get("Content-Type")
+        return None if value is None else "".join(value.lower().split())
+
+
+def record_digest(data: bytes) -> Digest:
+    """SHA-256 over one uncompressed record, from `WARC/1.1` through both closing CRLFs: what the log commits to."""
+    return Digest.sha256(data)
+
+
+def bare_id(value: str) -> str:
+    """A URI without the angle brackets around it."""
+    return value[1:-1] if value.startswith("<") and value.endswith(">") else value
+
+
+def parse_record(data: bytes) -> RecordView:
+    """Read exactly one uncompressed WARC record. Raises InvalidValue for anything else, one byte more or less.
+
+    Refused here: folded lines, bare LF, control characters, a missing or repeated mandatory field.
+    """
+    head_end = data.find(_RECORD_END, 0, MAX_RECORD_HEAD)
+    if head_end < 0:
+        raise InvalidValue("not a WARC record: no end of its header found")
+    version, *lines = data[:head_end].split(b"\r\n")
+    if _RECORD_VERSION.fullmatch(version) is None:
+        raise InvalidValue(f"not a WARC record: it begins {version[:20]!r}")
+    headers = tuple(_parse_field(line) for line in lines)
+    for name in _MANDATORY:
+        if sum(key.lower() == name.lower() for key, _ in headers) != 1:
+            raise InvalidValue(f"a WARC record has exactly one {name}")
+    length = next(value for key, value in headers if key.lower() == "content-length")
+    if not (length.isascii() and length.isdigit() and len(length) < 19):
+        raise InvalidValue(f"not a Content-Length: {length[:40]!r}")
+    start = head_end + len(_RECORD_END)
+    end = start + int(length)
+    if data[end:] != _RECORD_END or len(data) != end + len(_RECORD_END):
+        raise InvalidValue(f"the record does not end with two CRLF after its block of {int(length)} bytes")
+    return RecordView(version=version[5:].decode("ascii"), headers=headers, block=data[start:end])
+
+
+def print_record(view: RecordView) -> bytes:
+    """The bytes of a record, each header as `Name: value`. Raises InvalidValue where they would not read back."""
+    lines = [f"WARC/{view.version}", *(f"{name}: {value}" for name, value in view.headers)]
+    try:
+        head = "\r\n".join(lines).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidValue("a WARC header cannot hold a lone surrogate") from error
+    data = head + _RECORD_END + view.block + _RECORD_END
+    if parse_record(data) != view:
+        raise InvalidValue("these headers and block do not make a WARC record that reads back the same")
+    return data
+
+
+def record_findings(view: RecordView) -> list[str]:
+    """Recompute the digests that a record declares; one sentence for each that is wrong, none where all hold.
+
+    The payload of an HTTP response is its body after all transfer-codings and before content-decoding; a digest over
+    the body with its chunk framing, as other tools write it, is told apart and named. Raises nothing.
+    """
+    findings = []
+    declared = view.get("WARC-Block-Digest")
+    if declared is not None and (fault := _digest_fault(declared, view.block)):
+        findings.append(f"block digest: {fault}")
+    declared = view.get("WARC-Payload-Digest")
+    if declared is not None and view.type != "revisit" and (fault := _payload_fault(declared, view)):
+        findings.append(f"payload digest: {fault}")
+    return findings
+
+
+def _payload_fault(declared: str, view: RecordView) -> str | None:
+    if not (view.content_type or "").startswith("application/http"):
+        return _digest_fault(declared, view.block)
+    if view.type == "request":
+        return None  # the payload of a request is its body; nothing of ours writes a digest of it
+    response = parse_response(view.block)
+    if response.payload is None:
+        return "declared, but the block has no readable HTTP head and so no payload"
+    fault = _digest_fault(declared, response.payload)
+    if fault and response.framing == "chunked" and not _digest_fault(declared, payload_with_framing(response)):
+        return "taken over the chunk framing, which is no part of the payload (ISO 28500:2017 5.9)"
+    return fault
+
+
+def _digest_fault(declared: str, data: bytes) -> str | None:
+    try:
+        wanted = Digest.parse(declared)
+    except InvalidValue as error:
+        return str(error)
+    found = Digest.of(wanted.algorithm, data)
+    return None if found == wanted else f"declared {wanted}, computed {found}"
+
+
+def _parse_field(line: bytes) -> tuple[str, str]:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidValue("a WARC header that is not UTF-8") from error
+    name, colon, value = text.partition(":")
+    if not colon or _FIELD_NAME.fullmatch(name) is None:
+        raise InvalidValue(f"not a WARC header line: {text[:60]!r}")
+    value = value.strip(" \t")
+    if any(ord(char) < 32 and char != "\t" for char in value):
+        raise InvalidValue(f"a control character in the WARC header {name}")
+    return name, value
