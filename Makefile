@@ -1,0 +1,93 @@
+# Pressmark: every door a developer uses. `make help` lists them.
+#
+# `install` is idempotent: the stamp inside the environment is newer than the locks, or it runs again.
+# Nothing is resolved here: pip installs what requirements/*.txt names, by hash and from wheels alone.
+# `lock` alone needs uv, and is run by hand when pyproject.toml or requirements/*.in change.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.pressmark-installed
+INTEROP := log extract
+INTEROP_STAMPS := $(INTEROP:%=.venv-interop-%/.pressmark-installed)
+# The tests' parallel workers: the quick selection is shaped for two cores.
+JOBS ?= 2
+
+# The newest interpreter on the path that the locks cover, unless PYTHON names one.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-input
+LOCKED = --require-hashes --only-binary :all:
+QUICK := not slow and not services and not interop
+FLOORS := schemas storage ingest ops
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy lock clean
+
+help:
+	@echo 'make install         .venv with everything locked, and the command .venv/bin/pressmark'
+	@echo 'make demo            a small newspaper on loopback, crawled, proved and traced'
+	@echo 'make test            the quick selection: Python, git and make are all it needs'
+	@echo 'make test-long       everything but services and interop, with full counts'
+	@echo 'make test-services   against Ceph and a browser of the system'
+	@echo 'make test-interop    against rivals and oracles, each in an environment of its own'
+	@echo 'make lint            ruff, mypy --strict, import contracts'
+	@echo 'make bench           speed side by side; make bench-accuracy: extraction against ground truth'
+	@echo 'make lock            resolve the locks anew (needs uv)'
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml requirements/dev.txt requirements/build.txt
+	@test -n "$(PYTHON)" || { echo 'no Python 3.11 to 3.13 with venv found: install one or set PYTHON=' >&2; exit 1; }
+	test -x $(BIN)/python && $(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP_INSTALL) $(LOCKED) -r requirements/build.txt
+	$(BIN)/python $(PIP_INSTALL) $(LOCKED) -r requirements/dev.txt
+	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editable .
+	@touch $(STAMP)
+
+demo: install
+	$(BIN)/python -m ops.demo
+
+test: install
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "$(QUICK)"
+
+test-long: install
+	PRESSMARK_LONG=1 $(BIN)/python -m pytest -q -n $(JOBS) -m "not services and not interop"
+
+# pytest answers 5 where nothing is selected; the message then says so, and that is no failure here.
+test-services: install
+	$(BIN)/python -m pytest -q -m services || test $$? -eq 5
+
+test-interop: install $(INTEROP_STAMPS)
+	PRESSMARK_INTEROP="$(CURDIR)" $(BIN)/python -m pytest -q -m interop || test $$? -eq 5
+
+.venv-interop-%/.pressmark-installed: requirements/interop-%.txt
+	test -x .venv-interop-$*/bin/python || $(PYTHON) -m venv .venv-interop-$*
+	.venv-interop-$*/bin/python $(PIP_INSTALL) $(LOCKED) -r $<
+	@touch $@
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: install
+	$(BIN)/python -m ops.bench
+
+bench-accuracy: install
+	$(BIN)/python -m ops.bench accuracy
+
+# --universal: one file for every interpreter and system; no index is recorded, so the file names no address.
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+lock:
+	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) pyproject.toml --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	$(COMPILE) --group build --output-file requirements/build.txt
+	set -e; for i in $(INTEROP); do \
+		$(COMPILE) requirements/interop-$$i.in --output-file requirements/interop-$$i.txt; done
+
+clean:
+	rm -rf $(VENV) .venv-interop-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(FLOORS) tests -name __pycache__ -type d -prune -exec rm -rf {} +
