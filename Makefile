@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
-PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-input
+PIP_INSTALL = -m pip install --quiet --quiet --disable-pip-version-check --no-input
 LOCKED = --require-hashes --only-binary :all:
 QUICK := not slow and not services and not interop
 FLOORS := schemas storage ingest ops

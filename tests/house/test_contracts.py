@@ -1,0 +1,117 @@
+"""The rules between rooms: the import contracts hold, they bite, and `schemas` is pure."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import FLOORS, ROOT, modules
+
+LINT = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-cache"]
+
+# What schemas may not touch, though the standard library has it: disk, network, clock, chance, processes.
+IMPURE = {
+    *("glob", "os", "shutil", "sqlite3", "tempfile"),
+    *("asyncio", "http.client", "http.server", "select", "selectors", "socket", "ssl", "urllib.request"),
+    *("random", "secrets", "time", "uuid"),
+    *("multiprocessing", "signal", "subprocess", "threading"),
+}
+IMPURE_CALLS = {"now", "utcnow", "today", "uuid1", "uuid4", "open", "input", "read_bytes", "read_text"}
+# Parts of the stranger's program alone: it runs, reads its bundle, and asks openssl.
+PROGRAMS = {"standalone.py"}
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*LINT, "--no-logo"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_import_contracts_hold() -> None:
+    done = lint(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+OFFENCES = {
+    "floors": ("schemas/offender.py", "import ingest.frontier"),
+    "journey": ("ingest/offender.py", "import storage.archive"),
+    "reading-room": ("ops/web/offender.py", "import ingest.recorder"),
+    "no-cycles": ("storage/blobs.py", "import storage.stores"),
+    "room-s3": ("storage/offender.py", "import boto3"),
+    "room-warc": ("ingest/offender.py", "from warcio.archiveiterator import ArchiveIterator"),
+    "room-catalog": ("storage/offender.py", "import sqlalchemy as sa"),
+    "room-crypto": ("schemas/offender.py", "from cryptography import x509"),
+    "room-wire": ("ingest/offender.py", "import httptools"),
+    "room-web": ("ops/offender.py", "def late():\n    import starlette"),
+}
+
+
+@pytest.fixture(scope="module")
+def offended(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the linter says of a copy of the four floors into which every offence was written."""
+    folder = tmp_path_factory.mktemp("offended")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for floor in FLOORS:
+        shutil.copytree(ROOT / floor, folder / floor, ignore=shutil.ignore_patterns("__pycache__"))
+    for path, line in OFFENCES.values():
+        with (folder / path).open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n")
+    done = lint(folder)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("contract", OFFENCES)
+def test_a_contract_bites(contract: str, offended: str) -> None:
+    config = (ROOT / "pyproject.toml").read_text("utf-8")
+    name = re.search(rf'id = "{contract}"\nname = "(.+)"', config)
+    assert name is not None
+    # Long names are wrapped by the linter: the verdict follows the name across the line break.
+    said = re.sub(r"\s+", " ", offended)
+    assert f"{name[1]} BROKEN" in said
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of each absolute import, late ones included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.lineno, node.module
+
+
+def test_schemas_imports_the_standard_library_alone() -> None:
+    seen = []
+    for path in modules("schemas"):
+        for line, name in imports(ast.parse(path.read_bytes())):
+            top = name.partition(".")[0]
+            if top != "schemas" and top not in sys.stdlib_module_names:
+                seen.append(f"{path.relative_to(ROOT)}:{line}: {name}")
+    assert modules("schemas")
+    assert not seen, "\n".join(seen)
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, last name) of each call: `open(...)` and `path.open(...)` are both `open`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                yield node.lineno, node.func.attr
+            elif isinstance(node.func, ast.Name):
+                yield node.lineno, node.func.id
+
+
+def test_schemas_knows_no_disk_network_clock_or_chance() -> None:
+    seen = []
+    for path in modules("schemas"):
+        if path.name in PROGRAMS:
+            continue
+        where, tree = path.relative_to(ROOT), ast.parse(path.read_bytes())
+        for line, name in imports(tree):
+            if name in IMPURE or name.partition(".")[0] in IMPURE:
+                seen.append(f"{where}:{line}: imports {name}")
+        seen += [f"{where}:{line}: calls {name}()" for line, name in calls(tree) if name in IMPURE_CALLS]
+    assert not seen, "\n".join(seen)
