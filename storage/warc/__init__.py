@@ -1,0 +1,42 @@
+"""WARC/1.1 files: rules, writer, reader, validator. The only room that knows warcio and FastWARC.
+
+This is what other rooms use; `check` is imported by itself, for few need it.
+"""
+
+from storage.warc.members import MIN_MEMBER, compress_member
+from storage.warc.reader import ScanEnd, Stored, read_member, read_segment, scan_segment
+from storage.warc.records import Draft, encode_record, new_record_id
+from storage.warc.rules import (
+    HTTP_REQUEST,
+    HTTP_RESPONSE,
+    PROFILE_IDENTICAL,
+    PROFILE_NOT_MODIFIED,
+    TEXT_DNS,
+    WARC_FIELDS,
+)
+from storage.warc.segments import KINDS, OPEN_SUFFIX, SEALED_SUFFIX, SegmentWriter, cut_tail, is_abandoned
+
+__all__ = [
+    "HTTP_REQUEST",
+    "HTTP_RESPONSE",
+    "KINDS",
+    "MIN_MEMBER",
+    "OPEN_SUFFIX",
+    "PROFILE_IDENTICAL",
+    "PROFILE_NOT_MODIFIED",
+    "SEALED_SUFFIX",
+    "TEXT_DNS",
+    "WARC_FIELDS",
+    "Draft",
+    "ScanEnd",
+    "SegmentWriter",
+    "Stored",
+    "compress_member",
+    "cut_tail",
+    "encode_record",
+    "is_abandoned",
+    "new_record_id",
+    "read_member",
+    "read_segment",
+    "scan_segment",
+]

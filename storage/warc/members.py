@@ -1,0 +1,108 @@
+"""Gzip members: one record each, so that any record can be read, and later be blotted out, where it stands.
+
+ISO 28500:2017 annex D.2 (record-at-a-time compression), RFC 1952. What is inside a member is left to
+`reader`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from zlib_ng import zlib_ng
+
+from schemas.errors import DamageError
+
+#: Bytes below which no member of ours falls: a tombstone of the same length must fit in its place later.
+MIN_MEMBER: Final = 280
+#: Deflate level of zlib-ng; measured in ops/decisions/0002-warc-serializer.md to give zlib-9's size.
+LEVEL: Final = 6
+#: Bytes that one record may decompress to: what a hostile or damaged member can make a reader hold in memory.
+MAX_RECORD: Final = 1 << 30
+
+# Bytes read from a file at a time: each member's rest is copied once, so larger is slower for small records.
+_CHUNK: Final = 1 << 16
+_GzipError: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # its stub calls it an instance
+_GZIP_WBITS: Final = 31  # RFC 1952 framing around a window of 32 KiB
+_RAW_WBITS: Final = -15
+_MAGIC: Final = b"\x1f\x8b\x08"
+_FEXTRA: Final = 4
+# XFL 0, OS 3 (Unix): what most writers of WARC files put.
+_TAIL_OF_HEADER: Final = b"\x00\x03"
+# RFC 1952 2.3.1.1 subfield: two letters, then a length. "PM" holds nothing but zeros.
+_PAD_ID: Final = b"PM"
+_PAD_OVERHEAD: Final = 6  # XLEN, the two letters, the subfield's length
+
+
+def compress_member(data: bytes, *, level: int = LEVEL) -> bytes:
+    """One gzip member (mtime 0, no name) of `data`, of MIN_MEMBER bytes at least (an extra field pads it)."""
+    deflate = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW_WBITS)
+    body = deflate.compress(data) + deflate.flush()
+    return _frame(body, zlib_ng.crc32(data), len(data))
+
+
+def _frame(body: bytes, crc: int, length: int) -> bytes:
+    """A gzip member around a finished raw deflate stream."""
+    trailer = struct.pack("<II", crc, length & 0xFFFFFFFF)
+    missing = MIN_MEMBER - (len(_MAGIC) + 1 + 4 + len(_TAIL_OF_HEADER) + len(body) + len(trailer))
+    flags, extra = 0, b""
+    if missing > 0:
+        flags = _FEXTRA
+        pad = max(0, missing - _PAD_OVERHEAD)
+        extra = struct.pack("<H2sH", 4 + pad, _PAD_ID, pad) + bytes(pad)
+    return b"".join((_MAGIC, bytes((flags,)), bytes(4), _TAIL_OF_HEADER, extra, body, trailer))
+
+
+def decompress_member(member: bytes, *, name: str, offset: int) -> bytes:
+    """The content of exactly one gzip member. Raises DamageError for anything else, a byte more or less."""
+    deflate = zlib_ng.decompressobj(_GZIP_WBITS)
+    try:
+        data: bytes = deflate.decompress(member, MAX_RECORD + 1)
+    except _GzipError as error:
+        raise damage(name, offset, f"not a gzip member ({error})") from error
+    if len(data) > MAX_RECORD:
+        raise damage(name, offset, f"a record of more than {MAX_RECORD} bytes")
+    if not deflate.eof:
+        raise damage(name, offset, "the gzip member is cut off")
+    if deflate.unused_data:
+        raise damage(name, offset, f"{len(deflate.unused_data)} bytes behind the gzip member")
+    return data
+
+
+def read_members(stream: BinaryIO, *, name: str, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
+    """(offset, length, content) of each gzip member up to the end of the stream, whose position is `start`.
+
+    Memory is bounded by one member. Raises DamageError, with the offset of the member that is damaged or cut
+    off.
+    """
+    offset, chunk = start, stream.read(_CHUNK)
+    while chunk:
+        deflate = zlib_ng.decompressobj(_GZIP_WBITS)
+        pieces: list[bytes] = []
+        taken = held = 0
+        while True:
+            if not chunk:
+                raise damage(name, offset, f"the gzip member is cut off after {taken} bytes")
+            try:
+                piece: bytes = deflate.decompress(chunk, MAX_RECORD + 1 - held)
+            except _GzipError as error:
+                raise damage(name, offset, f"not a gzip member ({error})") from error
+            held += len(piece)
+            if held > MAX_RECORD:
+                raise damage(name, offset, f"a record of more than {MAX_RECORD} bytes")
+            pieces.append(piece)
+            taken += len(chunk)
+            if deflate.eof:
+                break
+            chunk = stream.read(_CHUNK)
+        rest = deflate.unused_data
+        taken -= len(rest)
+        yield offset, taken, pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        offset += taken
+        chunk = rest or stream.read(_CHUNK)
+
+
+def damage(name: str, offset: int, what: str) -> DamageError:
+    """A DamageError that says where: segment name, and offset in bytes of the gzip member."""
+    return DamageError(f"segment {name}, offset {offset}: {what}", remedy="run `pressmark audit --full`")

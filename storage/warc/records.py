@@ -1,0 +1,150 @@
+"""One WARC/1.1 record, from a draft of it to its uncompressed bytes.
+
+Which fields a record of which type may carry is left to `rules`, compression to `members`, files to
+`segments`. The header lines are printed by warcio; why only they are is told in
+`ops/decisions/0002-warc-serializer.md`. Source: ISO 28500:2017 sections 4 to 6. `WARC-Protocol` and
+`WARC-Cipher-Suite` are extensions listed by the IIPC, not part of the standard.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from warcio.statusandheaders import StatusAndHeaders
+
+from schemas.digests import Digest
+from schemas.errors import InvalidValue
+from schemas.instants import warc_date
+from schemas.records import MAX_RECORD_HEAD, NONCE
+from storage.warc.rules import FIELD_NAME, check_draft
+
+#: Source of random bytes: takes a count. Tests pin it; everything else uses the system's.
+Entropy = Callable[[int], bytes]
+
+#: Bytes of the nonce that hides a record behind its digest (schemas/FORMAT.md): as many as the digest itself.
+NONCE_BYTES: Final = 32
+
+_VERSION: Final = "WARC/1.1"
+_END: Final = b"\r\n\r\n"
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+
+
+def new_record_id(entropy: Entropy = secrets.token_bytes) -> str:
+    """A fresh `urn:uuid:…` (RFC 4122 version 4), without angle brackets as everywhere in our values."""
+    return f"urn:uuid:{uuid.UUID(bytes=entropy(16), version=4)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A record about to be written: what its writer decides. Lengths, block digest and nonce are added on
+    writing.
+    """
+
+    type: str  # WARC-Type
+    date: datetime  # aware: when the capture began, the same for all records of one capture event
+    block: bytes  # exactly as received, or as made
+    content_type: str | None  # of the block; None only where the block is empty
+    target_uri: str | None = None
+    record_id: str = field(default_factory=new_record_id)
+    concurrent_to: tuple[str, ...] = ()  # ids of other records of the same capture event
+    refers_to: str | None = None
+    refers_to_target_uri: str | None = None
+    refers_to_date: datetime | None = None
+    profile: str | None = None
+    payload_digest: Digest | None = None  # after all transfer-codings, before content-decoding
+    truncated: str | None = None  # length | time | disconnect | unspecified
+    ip_address: str | None = None
+    protocols: tuple[str, ...] = ()  # WARC-Protocol, from the higher level to the lower
+    cipher: str | None = None  # WARC-Cipher-Suite
+    identified_payload_type: str | None = None
+    extra: tuple[tuple[str, str], ...] = ()  # extension fields, in order
+
+
+def encode_record(draft: Draft, *, warcinfo_id: str | None, nonce: bytes) -> bytes:
+    """The uncompressed bytes of one record, from `WARC/1.1` through both closing CRLFs.
+
+    `warcinfo_id` is the id of the file's warcinfo record (None for that record itself), `nonce` 32 random
+    bytes. Raises InvalidValue where the draft breaks a rule of ISO 28500 or one of ours
+    (storage/warc/rules.py).
+    """
+    block_digest = Digest.sha256(draft.block)
+    check_draft(draft, block_digest=block_digest, warcinfo_id=warcinfo_id)
+    if len(nonce) != NONCE_BYTES:
+        raise InvalidValue(f"a nonce has {NONCE_BYTES} bytes, not {len(nonce)}")
+    lines = _header_lines(draft, block_digest=block_digest, warcinfo_id=warcinfo_id)
+    lines += [(NONCE, nonce.hex()), *([("Content-Type", draft.content_type)] if draft.content_type else [])]
+    lines.append(("Content-Length", str(len(draft.block))))
+    head = print_head(lines)
+    return b"".join((head, draft.block, _END))
+
+
+def print_head(lines: list[tuple[str, str]]) -> bytes:
+    """The header of a WARC/1.1 record with the blank line that ends it. Raises InvalidValue.
+
+    CR, LF, NUL and other control characters are refused in names and values: whatever came from outside, a
+    header line stays one line (ISO 28500:2017 section 4).
+    """
+    for name, value in lines:
+        if FIELD_NAME.fullmatch(name) is None:
+            raise InvalidValue(f"not a name of a WARC header: {name[:60]!r}")
+        if _UNPRINTABLE.search(value) or value != value.strip():
+            raise InvalidValue(f"the WARC header {name} cannot hold {value[:80]!r}")
+    head: bytes = StatusAndHeaders("", lines, protocol=_VERSION).to_bytes(encoding="utf-8")
+    if len(head) > MAX_RECORD_HEAD:
+        raise InvalidValue(f"a WARC header of {len(head)} bytes; at most {MAX_RECORD_HEAD} are written")
+    return head
+
+
+def warc_fields(pairs: list[tuple[str, str]]) -> bytes:
+    """A block of `application/warc-fields`: `name: value` lines (ISO 28500:2017 sections 4 and 8).
+
+    Raises InvalidValue where a name or value would not stay on its line.
+    """
+    for name, value in pairs:
+        if FIELD_NAME.fullmatch(name) is None:
+            raise InvalidValue(f"not a name of a WARC field: {name[:60]!r}")
+        if _UNPRINTABLE.search(value) or value != value.strip():
+            raise InvalidValue(f"the WARC field {name} cannot hold {value[:80]!r}")
+    return "".join(f"{name}: {value}\r\n" for name, value in pairs).encode()
+
+
+def _header_lines(draft: Draft, *, block_digest: Digest, warcinfo_id: str | None) -> list[tuple[str, str]]:
+    """All fields but nonce, Content-Type and Content-Length, in the order that every record of ours has."""
+    lines = [
+        ("WARC-Type", draft.type),
+        ("WARC-Record-ID", f"<{draft.record_id}>"),
+        ("WARC-Date", warc_date(draft.date)),
+    ]
+
+    def add(name: str, value: str | None) -> None:
+        if value is not None:
+            lines.append((name, value))
+
+    def add_id(name: str, value: str | None) -> None:
+        if value is not None:
+            lines.append((name, f"<{value}>"))
+
+    add("WARC-Target-URI", draft.target_uri)
+    add("WARC-IP-Address", draft.ip_address)
+    for protocol in draft.protocols:
+        add("WARC-Protocol", protocol)
+    add("WARC-Cipher-Suite", draft.cipher)
+    for other in draft.concurrent_to:
+        add_id("WARC-Concurrent-To", other)
+    add_id("WARC-Refers-To", draft.refers_to)
+    add("WARC-Refers-To-Target-URI", draft.refers_to_target_uri)
+    add("WARC-Refers-To-Date", None if draft.refers_to_date is None else warc_date(draft.refers_to_date))
+    add("WARC-Profile", draft.profile)
+    add("WARC-Truncated", draft.truncated)
+    add("WARC-Identified-Payload-Type", draft.identified_payload_type)
+    add_id("WARC-Warcinfo-ID", warcinfo_id)
+    add("WARC-Payload-Digest", None if draft.payload_digest is None else str(draft.payload_digest))
+    add("WARC-Block-Digest", str(block_digest))
+    lines.extend(draft.extra)
+    return lines
