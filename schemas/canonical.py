@@ -1,8 +1,9 @@
 """Canonical JSON: one value, one sequence of bytes.
 
-RFC 8785 (JCS) on a narrow profile: objects with ASCII keys, arrays, strings without lone surrogates, integers below
-2^53 in magnitude, true, false, null. No floats, no duplicate keys. Where RFC 8785 leaves work to ECMAScript (number
-printing, UTF-16 key order), the profile leaves nothing to do. Writing and reading both refuse what lies outside.
+RFC 8785 (JCS) on a narrow profile: objects with ASCII keys, arrays, strings without lone surrogates, integers
+below 2^53 in magnitude, true, false, null. No floats, no duplicate keys. Where RFC 8785 leaves work to
+ECMAScript (number printing, UTF-16 key order), the profile leaves nothing to do. Writing and reading both
+refuse what lies outside.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from schemas.errors import InvalidValue
 #: Levels of nesting; deeper input is hostile, and Python's own parser recurses.
 MAX_DEPTH: Final = 64
 
-#: Integers at or beyond this magnitude are not exact in every JSON reader (RFC 8785 section 3.1, RFC 7493 2.2).
+#: Integers at or beyond this magnitude are not exact in every JSON reader (RFC 8785 section 3.1, RFC 7493
+#: 2.2).
 INTEGER_BOUND: Final = 2**53
 
 # Digits of the largest integer allowed, and a sign: longer texts are refused before they are converted.
@@ -23,7 +25,10 @@ _INTEGER_CHARS: Final = 17
 
 
 def dumps(value: Any) -> bytes:
-    """The canonical bytes of a value made of dict, list, tuple, str, int, bool and None. Raises InvalidValue."""
+    """The canonical bytes of a value made of dict, list, tuple, str, int, bool and None.
+
+    Raises InvalidValue.
+    """
     _check_value(value, 0)
     try:
         text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)

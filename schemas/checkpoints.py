@@ -1,8 +1,9 @@
 """Signed notes and checkpoints: the log's word on its size and root.
 
-Sources: c2sp.org/signed-note@v1.0.0, c2sp.org/tlog-checkpoint. Parsing is strict: what is accepted prints back to the
-same bytes. Making signatures, and keeping keys, is left to the log's room; only the one signature type that Pressmark
-writes is verified here, 0x01 (Ed25519); lines by unknown keys are ignored, as the specification asks.
+Sources: c2sp.org/signed-note@v1.0.0, c2sp.org/tlog-checkpoint. Parsing is strict: what is accepted prints
+back to the same bytes. Making signatures, and keeping keys, is left to the log's room; only the one signature
+type that Pressmark writes is verified here, 0x01 (Ed25519); lines by unknown keys are ignored, as the
+specification asks.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class Note:
             raise InvalidValue("a note has no control characters but newline")
         text, separator, lines = whole.rpartition("\n\n")
         if not separator or not text or not lines.endswith("\n"):
-            raise InvalidValue("a note is a text, an empty line, and signature lines that each end in a newline")
+            raise InvalidValue(
+                "a note is a text, an empty line, and signature lines that each end in a newline"
+            )
         signatures = tuple(_parse_signature(line) for line in lines[:-1].split("\n"))
         if len(signatures) > MAX_SIGNATURES:
             raise InvalidValue(f"a note has at most {MAX_SIGNATURES} signatures")
@@ -88,7 +91,10 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
-        """Read `name+hash+base64`. Raises InvalidValue where the hash does not fit or the type is not Ed25519."""
+        """Read `name+hash+base64`.
+
+        Raises InvalidValue where the hash does not fit or the type is not Ed25519.
+        """
         parts = text.strip("\n").split("+", 2)
         if len(parts) != 3 or _VKEY_HASH.fullmatch(parts[1]) is None:
             raise InvalidValue(f"not a verifier key of the form name+hash+base64: {text[:80]!r}")
@@ -138,7 +144,9 @@ class Checkpoint:
         """Read a note text. Raises InvalidValue."""
         lines = text.split("\n")
         if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
-            raise InvalidValue("a checkpoint has three or more lines, none of them empty, each ending in a newline")
+            raise InvalidValue(
+                "a checkpoint has three or more lines, none of them empty, each ending in a newline"
+            )
         origin, size, root = lines[:3]
         if _DECIMAL.fullmatch(size) is None or int(size) > MAX_TREE_SIZE:
             raise InvalidValue(f"not a tree size: {size[:40]!r}")
@@ -164,7 +172,8 @@ def note_signature_line(name: str, key_id: bytes, signature: bytes) -> str:
 def verify_note(note: Note, vkey: VerifierKey) -> None:
     """Check that the note is signed by that key. Raises CheckFailed.
 
-    Lines by other keys are ignored; a line by this key that does not verify, or a second one, condemns the note.
+    Lines by other keys are ignored; a line by this key that does not verify, or a second one, condemns the
+    note.
     """
     mine = [s for s in note.signatures if s.name == vkey.name and s.key_id == vkey.key_id]
     if not mine:
@@ -190,7 +199,9 @@ def open_checkpoint(data: bytes, vkey: VerifierKey) -> Checkpoint:
 
 def _check_key_name(name: str) -> None:
     if not name or "+" in name or any(char.isspace() or char < " " for char in name):
-        raise InvalidValue(f"a key name is not empty and has no space, plus or control character: {name[:80]!r}")
+        raise InvalidValue(
+            f"a key name is not empty and has no space, plus or control character: {name[:80]!r}"
+        )
 
 
 def _parse_signature(line: str) -> NoteSignature:

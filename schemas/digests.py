@@ -1,8 +1,8 @@
 """Digests: what algorithm, which bytes, and the two ways in which WARC files spell them.
 
-Pressmark writes `sha256:` and lower-case hex. Readers must also take what others wrote: base32 (most crawlers since
-Heritrix) or hex, for MD5, SHA-1, SHA-256, SHA-384 and SHA-512 (ISO 28500:2017 5.8, 5.9: `labelled-digest`).
-What is hashed, and where a digest stands, is left to `records` and `entries`.
+Pressmark writes `sha256:` and lower-case hex. Readers must also take what others wrote: base32 (most crawlers
+since Heritrix) or hex, for MD5, SHA-1, SHA-256, SHA-384 and SHA-512 (ISO 28500:2017 5.8, 5.9:
+`labelled-digest`). What is hashed, and where a digest stands, is left to `records` and `entries`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,10 @@ class Digest:
 
 
 def strict_sha256(text: str) -> Digest:
-    """Read exactly `sha256:` and 64 lower-case hex digits, the only form in log entries. Raises InvalidValue."""
+    """Read exactly `sha256:` and 64 lower-case hex digits, the only form in log entries.
+
+    Raises InvalidValue.
+    """
     digest = Digest.parse(text)
     if digest.algorithm != "sha256" or str(digest) != text:
         raise InvalidValue(f"not a digest of the form sha256:<64 lower-case hex digits>: {text[:80]!r}")

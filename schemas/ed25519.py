@@ -1,8 +1,9 @@
 """Ed25519 signature verification (RFC 8032 section 5.1.7) on Python's integers.
 
-For a stranger with nothing but the standard library. Verification handles public values only, so it need not run in
-constant time; signing does, and is left to the log's room. The encoded points are compared, so that a
-signature has one form: S must be below the group order, and R must be the canonical encoding of the point computed.
+For a stranger with nothing but the standard library. Verification handles public values only, so it need not
+run in constant time; signing does, and is left to the log's room. The encoded points are compared, so that a
+signature has one form: S must be below the group order, and R must be the canonical encoding of the point
+computed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """HTTP/1.x messages as they lie in stored blocks: head, framing, payload, entity body.
 
-Pure reading of bytes that are all there (RFC 9112). Tolerant where servers are sloppy (bare LF, odd white space), never
-guessing silently: what could not be read is said in `truncation`. Reading from a socket is left to `ingest.recorder`.
-Two notions of payload are in use in the world: the body after all transfer-codings (`ResponseView.payload`; what
-ISO 28500:2017 5.9 means) and the body with its chunk framing (`payload_with_framing`; what several tools hash).
+Pure reading of bytes that are all there (RFC 9112). Tolerant where servers are sloppy (bare LF, odd white
+space), never guessing silently: what could not be read is said in `truncation`. Reading from a socket is left
+to `ingest.recorder`. Two notions of payload are in use in the world: the body after all transfer-codings
+(`ResponseView.payload`; what ISO 28500:2017 5.9 means) and the body with its chunk framing
+(`payload_with_framing`; what several tools hash).
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _INFLATE_STEP: Final = 1024 * 1024
 
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/([0-9])\.([0-9])[ \t]+([0-9]{3})(?:[ \t]+([^\r\n]*))?[ \t]*")
-_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+([^ \t\r\n]+)[ \t]+HTTP/([0-9])\.([0-9])[ \t]*")
+_REQUEST_LINE: Final = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+([^ \t\r\n]+)[ \t]+HTTP/([0-9])\.([0-9])[ \t]*"
+)
 _CHUNK_LINE: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*)?\r?\n")
 _NEWLINE: Final = re.compile(rb"\r?\n")
 
@@ -42,7 +45,10 @@ FRAMINGS: Final = ("none", "length", "chunked", "close", "unreadable")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResponseView:
-    """A response as it lies in a block. `head` is its exact bytes with the blank line; `body` all that follows."""
+    """A response as it lies in a block.
+
+    `head` is its exact bytes with the blank line; `body` all that follows.
+    """
 
     status: int | None  # None where the head cannot be read
     reason: str
@@ -50,9 +56,13 @@ class ResponseView:
     headers: tuple[tuple[str, str], ...]  # latin-1, in order
     head: bytes
     body: bytes
-    payload: bytes | None  # after all transfer-codings, before content-decoding; None where the head cannot be read
+    payload: (
+        bytes | None
+    )  # after all transfer-codings, before content-decoding; None where the head cannot be read
     complete: bool  # False where the message is shorter than it says, or says so in a way that cannot be read
-    truncation: str | None  # disconnect (short), length (a limit here), unspecified (unreadable); None if complete
+    truncation: (
+        str | None
+    )  # disconnect (short), length (a limit here), unspecified (unreadable); None if complete
     framing: str  # one of FRAMINGS
     trailing: bytes = b""  # bytes after the message's end
     informational: tuple[bytes, ...] = ()  # heads of 1xx responses before it
@@ -86,7 +96,8 @@ class RequestView:
 
 
 def parse_response(block: bytes, *, method: str = "GET") -> ResponseView:
-    """Read the response in a block; never raises. 1xx heads before it are skipped and kept in `informational`.
+    """Read the response in a block; never raises. 1xx heads before it are skipped and kept in
+    `informational`.
 
     `method` is that of the request: the answer to HEAD has no body (RFC 9112 section 6.3).
     """
@@ -141,7 +152,10 @@ def parse_request(block: bytes) -> RequestView:
 
 
 def print_head(start_line: str, headers: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> bytes:
-    """A message head with CRLF line ends and the closing blank line. Raises InvalidValue for CR, LF or NUL in it."""
+    """A message head with CRLF line ends and the closing blank line.
+
+    Raises InvalidValue for CR, LF or NUL in it.
+    """
     lines = [start_line, *(f"{name}: {value}" for name, value in headers)]
     if any(char in line for line in lines for char in "\r\n\0"):
         raise InvalidValue("CR, LF or NUL cannot stand in an HTTP head")
@@ -152,7 +166,7 @@ def print_head(start_line: str, headers: tuple[tuple[str, str], ...] | list[tupl
 
 
 def print_chunked(pieces: list[bytes]) -> bytes:
-    """A body in chunked transfer-coding, one chunk a non-empty piece, with its terminator (RFC 9112 section 7.1)."""
+    """A body in chunked transfer-coding, one chunk a non-empty piece, terminated (RFC 9112 section 7.1)."""
     chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece]
     return b"".join(chunks) + b"0\r\n\r\n"
 
@@ -165,9 +179,10 @@ def payload_with_framing(view: ResponseView) -> bytes:
 def entity_body(view: ResponseView, limit: int) -> tuple[bytes, str | None]:
     """Undo the content-codings gzip and deflate of the payload: (at most `limit` bytes, what was cut).
 
-    What was cut: `limit` (more would have come), `truncated` (the coded bytes end early or break off damaged),
-    `not-encoded` (a coding is declared but was never applied: the payload is given as it stands), or None.
-    Raises InvalidValue where there is no payload, or for a coding that the standard library cannot decode (br, zstd).
+    What was cut: `limit` (more would have come), `truncated` (the coded bytes end early or break off
+    damaged), `not-encoded` (a coding is declared but was never applied: the payload is given as it stands),
+    or None. Raises InvalidValue where there is no payload, or for a coding that the standard library cannot
+    decode (br, zstd).
     """
     if view.payload is None:
         raise InvalidValue("the response has no readable head and so no entity body")
@@ -177,7 +192,9 @@ def entity_body(view: ResponseView, limit: int) -> tuple[bytes, str | None]:
     data, cut = view.payload, None
     for coding in reversed(codings):
         if coding not in ("gzip", "x-gzip", "deflate"):
-            raise InvalidValue(f"content-coding {coding[:20]!r} cannot be decoded here", remedy="decode it above")
+            raise InvalidValue(
+                f"content-coding {coding[:20]!r} cannot be decoded here", remedy="decode it above"
+            )
         data, layer = _decompress(data, coding, limit)
         cut = cut or layer
     if len(data) > limit:
@@ -199,7 +216,9 @@ def _read_body(body: bytes, *, status: int, method: str, headers: tuple[tuple[st
     if method.upper() == "HEAD" or status in (101, 204, 304):
         return _Body(payload=b"", end=0, framing="none", truncation=None)
     # 3. Transfer-Encoding overrides Content-Length.
-    codings = [c for c in _tokens([v for k, v in headers if k.lower() == "transfer-encoding"]) if c != "identity"]
+    codings = [
+        c for c in _tokens([v for k, v in headers if k.lower() == "transfer-encoding"]) if c != "identity"
+    ]
     if codings:
         return _read_transfer_coded(body, codings)
     # 4. and 5. Content-Length: one value, perhaps repeated; else the framing cannot be read.
@@ -210,7 +229,9 @@ def _read_body(body: bytes, *, status: int, method: str, headers: tuple[tuple[st
             return _Body(payload=body, end=len(body), framing="unreadable", truncation="unspecified")
         end = min(int(length), len(body))
         short = len(body) < int(length)
-        return _Body(payload=body[:end], end=end, framing="length", truncation="disconnect" if short else None)
+        return _Body(
+            payload=body[:end], end=end, framing="length", truncation="disconnect" if short else None
+        )
     # 7. Else the body ends where the connection closed; whether it was whole cannot be told.
     return _Body(payload=body, end=len(body), framing="close", truncation=None)
 
@@ -219,7 +240,9 @@ def _read_transfer_coded(body: bytes, codings: list[str]) -> _Body:
     chunked = codings[-1] == "chunked"
     if chunked:
         payload, end, truncation = dechunk(body)
-        if end == 0 and truncation == "unspecified":  # declared, but the body was never chunked: keep it as it is
+        if (
+            end == 0 and truncation == "unspecified"
+        ):  # declared, but the body was never chunked: keep it as it is
             return _Body(payload=body, end=len(body), framing="unreadable", truncation="unspecified")
     else:
         payload, end, truncation = body, len(body), None
@@ -235,10 +258,11 @@ def _read_transfer_coded(body: bytes, codings: list[str]) -> _Body:
 
 
 def dechunk(body: bytes) -> tuple[bytes, int, str | None]:
-    """Undo the chunked transfer-coding (RFC 9112 section 7.1): (payload, offset after the trailer section, cut).
+    """Undo the chunked transfer-coding (RFC 9112 section 7.1): (payload, offset after the trailer section,
+    cut).
 
-    What was cut: `disconnect` where the bytes end before the terminator, `unspecified` where a chunk cannot be read
-    (the payload is what came before it), or None.
+    What was cut: `disconnect` where the bytes end before the terminator, `unspecified` where a chunk cannot
+    be read (the payload is what came before it), or None.
     """
     pieces: list[bytes] = []
     at = 0
@@ -251,7 +275,11 @@ def dechunk(body: bytes) -> tuple[bytes, int, str | None]:
         size = int(line[1], 16)
         if size == 0:
             end = _trailer_end(body, line.end())
-            return b"".join(pieces), len(body) if end is None else end, None if end is not None else "disconnect"
+            return (
+                b"".join(pieces),
+                len(body) if end is None else end,
+                None if end is not None else "disconnect",
+            )
         start, stop = line.end(), line.end() + size
         pieces.append(body[start:stop])
         closing = _NEWLINE.match(body, stop)
@@ -267,7 +295,10 @@ def _could_begin_chunk(rest: bytes) -> bool:
 
 
 def _trailer_end(body: bytes, at: int) -> int | None:
-    """Offset after the trailer section that begins at `at`: fields, then an empty line. None where it is cut off."""
+    """Offset after the trailer section that begins at `at`: fields, then an empty line.
+
+    None where it is cut off.
+    """
     while True:
         newline = body.find(b"\n", at)
         if newline < 0:
@@ -288,7 +319,7 @@ def _decompress(data: bytes, coding: str, limit: int) -> tuple[bytes, str | None
 
 
 def _inflate_members(data: bytes, limit: int) -> tuple[bytes, str | None]:
-    """All gzip members in turn (RFC 1952 2.2); bytes after the last that begin no member are ignored, as by gzip."""
+    """All gzip members in turn (RFC 1952 2.2); what follows and is no member is ignored, as gzip does."""
     out = bytearray()
     while data.startswith(b"\x1f\x8b"):
         inflater = zlib.decompressobj(wbits=31)

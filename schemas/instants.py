@@ -1,6 +1,7 @@
 """Instants: aware datetimes in UTC, as WARC dates, RFC 3339 texts and integer microseconds.
 
-No clock is read here. What an instant means (our claim, a stranger's claim, a proven bound) is left to its user.
+No clock is read here. What an instant means (our claim, a stranger's claim, a proven bound) is left to its
+user.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def warc_date(instant: datetime) -> str:
 
 
 def parse_warc_date(text: str) -> datetime:
-    """Read a WARC date of any precision that ISO 28500:2017 5.4 allows; what is not given is taken as the first.
+    """Read a WARC date of any precision that ISO 28500:2017 5.4 allows; what is not given is taken as the
+    first.
 
     Digits beyond the microsecond are cut off. Raises InvalidValue.
     """
@@ -91,12 +93,18 @@ def parse_rfc3339(text: str) -> datetime:
 
 
 def to_micros(instant: datetime) -> int:
-    """Microseconds since 1970-01-01T00:00:00Z, exact; negative before. Raises InvalidValue for a naive datetime."""
+    """Microseconds since 1970-01-01T00:00:00Z, exact; negative before.
+
+    Raises InvalidValue for a naive datetime.
+    """
     return (utc(instant) - EPOCH) // _MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
-    """The instant that many microseconds after 1970-01-01T00:00:00Z. Raises InvalidValue where out of range."""
+    """The instant that many microseconds after 1970-01-01T00:00:00Z.
+
+    Raises InvalidValue where out of range.
+    """
     try:
         return EPOCH + timedelta(microseconds=micros)
     except OverflowError as error:

@@ -1,7 +1,8 @@
 """The Merkle tree of RFC 6962 section 2.1 and RFC 9162 section 2.1, over SHA-256.
 
-Hashes, roots, proofs and their verification, on values alone; where hashes are kept is left to `tiles` and the log.
-A complete subtree is named (level, index): it covers the leaves index * 2^level up to (index + 1) * 2^level.
+Hashes, roots, proofs and their verification, on values alone; where hashes are kept is left to `tiles` and
+the log. A complete subtree is named (level, index): it covers the leaves index * 2^level up to (index + 1) *
+2^level.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class CompactRange:
-    """The roots of the complete subtrees of a tree of `size` leaves, largest first: all that appending needs."""
+    """Roots of the complete subtrees of a tree of `size` leaves, largest first: all that appending needs."""
 
     def __init__(self, size: int = 0, hashes: Sequence[bytes] = ()) -> None:
         if len(hashes) != size.bit_count() or any(len(h) != HASH_SIZE for h in hashes):
-            raise InvalidValue(f"a tree of {size} leaves has {size.bit_count()} complete subtrees of 32-byte roots")
+            raise InvalidValue(
+                f"a tree of {size} leaves has {size.bit_count()} complete subtrees of 32-byte roots"
+            )
         self.size = size
         self.hashes = list(hashes)
 
@@ -50,7 +53,7 @@ class CompactRange:
         return cls(size, [get_hash(level, index) for level, index in complete_subtrees(0, size)])
 
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Add one leaf hash; gives the complete subtrees that came to be, (level, index, hash), lowest first."""
+        """Add one leaf hash; gives the complete subtrees that came to be, (level, index, hash), upward."""
         level, index, current = 0, self.size, leaf
         made = [(level, index, current)]
         while index & 1:
@@ -75,7 +78,8 @@ def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
 
 
 def complete_subtrees(start: int, stop: int) -> list[tuple[int, int]]:
-    """The largest complete subtrees (level, index) that tile the leaves from `start` up to `stop`, left to right.
+    """The largest complete subtrees (level, index) that tile the leaves from `start` up to `stop`, left to
+    right.
 
     `start` must be a multiple of every power of two below the range's length, as in RFC 6962 splits.
     """
@@ -110,7 +114,8 @@ def inclusion_path(index: int, size: int, get_hash: GetHash) -> list[bytes]:
 
 
 def consistency_path(old: int, new: int, get_hash: GetHash) -> list[bytes]:
-    """Proof that the tree of `old` leaves is a prefix of that of `new` (RFC 9162 2.1.4.1); empty where old is 0 or new.
+    """Proof that the tree of `old` leaves is a prefix of that of `new` (RFC 9162 2.1.4.1); empty where old is
+    0 or new.
 
     Raises InvalidValue where old is beyond new.
     """
@@ -134,7 +139,10 @@ def consistency_path(old: int, new: int, get_hash: GetHash) -> list[bytes]:
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> None:
-    """Check an inclusion proof by the steps of RFC 9162 section 2.1.3.2. Raises CheckFailed where it does not hold."""
+    """Check an inclusion proof by the steps of RFC 9162 section 2.1.3.2.
+
+    Raises CheckFailed where it does not hold.
+    """
     # 1. The leaf must lie in the tree.
     if not 0 <= index < size <= MAX_TREE_SIZE:
         raise CheckFailed(f"inclusion: there is no leaf {index} in a tree of {size}")
@@ -161,7 +169,8 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
 
 
 def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
-    """Check a consistency proof by the steps of RFC 9162 section 2.1.4.2. Raises CheckFailed where it does not hold.
+    """Check a consistency proof by the steps of RFC 9162 section 2.1.4.2. Raises CheckFailed where it does
+    not hold.
 
     The tree without leaves is a prefix of every tree: its root must be the empty root and the proof empty.
     """

@@ -1,7 +1,7 @@
 """`.tlog-proof` files: one entry's place in the log, to be checked offline.
 
-Source: c2sp.org/tlog-proof (`c2sp.org/tlog-proof@v1`). Parsing is strict: what is accepted prints back the same.
-Building the path is left to `merkle`, signing the checkpoint to the log.
+Source: c2sp.org/tlog-proof (`c2sp.org/tlog-proof@v1`). Parsing is strict: what is accepted prints back the
+same. Building the path is left to `merkle`, signing the checkpoint to the log.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _INDEX_LINE: Final = re.compile(r"index (0|[1-9][0-9]{0,18})")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogProof:
-    """The parts of a proof. `checkpoint` is the signed note's exact bytes; `extra` is opaque and never trusted."""
+    """The parts of a proof.
+
+    `checkpoint` is the signed note's exact bytes; `extra` is opaque and never trusted.
+    """
 
     index: int
     hashes: tuple[bytes, ...]
@@ -47,7 +50,9 @@ class LogProof:
         except UnicodeDecodeError as error:
             raise InvalidValue("a log proof is ASCII before its checkpoint") from error
         if not blank or not checkpoint or lines[0] != PROOF_HEADER:
-            raise InvalidValue(f"a log proof begins with {PROOF_HEADER} and has an empty line before its checkpoint")
+            raise InvalidValue(
+                f"a log proof begins with {PROOF_HEADER} and has an empty line before its checkpoint"
+            )
         extra = None
         if len(lines) > 1 and lines[1].startswith("extra "):
             extra = strict_base64(lines.pop(1).removeprefix("extra "))
@@ -69,7 +74,10 @@ class LogProof:
         return "\n".join(lines).encode("ascii") + b"\n\n" + self.checkpoint
 
     def verify(self, entry: bytes, vkey: VerifierKey) -> Checkpoint:
-        """Check that `entry` stands at `index` in the log that `vkey` signs. Raises InvalidValue or CheckFailed."""
+        """Check that `entry` stands at `index` in the log that `vkey` signs.
+
+        Raises InvalidValue or CheckFailed.
+        """
         # 1. The checkpoint is signed by the key.
         checkpoint = open_checkpoint(self.checkpoint, vkey)
         # 2. The entry's leaf hash and the path lead to the checkpoint's root.

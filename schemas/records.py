@@ -1,7 +1,8 @@
 """One WARC record as bytes: parse, print, digest, and the checks that need nothing but the record.
 
-Strict, for verification: what a lenient reader of other people's files must swallow is left to `storage.warc`.
-Source: ISO 28500:2017 (WARC/1.1) sections 4 and 5. The record digest and the nonce are Pressmark's own (FORMAT.md).
+Strict, for verification: what a lenient reader of other people's files must swallow is left to
+`storage.warc`. Source: ISO 28500:2017 (WARC/1.1) sections 4 and 5. The record digest and the nonce are
+Pressmark's own (FORMAT.md).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from schemas.errors import InvalidValue
 from schemas.http1 import parse_response, payload_with_framing
 from schemas.instants import parse_warc_date
 
-#: WARC header that carries 32 random bytes in hex; it makes the record digest a commitment that hides the content.
+#: WARC header that carries 32 random bytes in hex; it makes the record digest a commitment that hides the
+#: content.
 NONCE: Final = "Pressmark-Nonce"
 
 #: Bytes of a record's header; ours stay far below, and a stranger's longer one is refused, not read on.
@@ -90,7 +92,7 @@ class RecordView:
 
 
 def record_digest(data: bytes) -> Digest:
-    """SHA-256 over one uncompressed record, from `WARC/1.1` through both closing CRLFs: what the log commits to."""
+    """SHA-256 over one uncompressed record, `WARC/1.1` through both closing CRLFs: what the log holds."""
     return Digest.sha256(data)
 
 
@@ -100,7 +102,8 @@ def bare_id(value: str) -> str:
 
 
 def parse_record(data: bytes) -> RecordView:
-    """Read exactly one uncompressed WARC record. Raises InvalidValue for anything else, one byte more or less.
+    """Read exactly one uncompressed WARC record. Raises InvalidValue for anything else, one byte more or
+    less.
 
     Refused here: folded lines, bare LF, control characters, a missing or repeated mandatory field.
     """
@@ -125,7 +128,10 @@ def parse_record(data: bytes) -> RecordView:
 
 
 def print_record(view: RecordView) -> bytes:
-    """The bytes of a record, each header as `Name: value`. Raises InvalidValue where they would not read back."""
+    """The bytes of a record, each header as `Name: value`.
+
+    Raises InvalidValue where they would not read back.
+    """
     lines = [f"WARC/{view.version}", *(f"{name}: {value}" for name, value in view.headers)]
     try:
         head = "\r\n".join(lines).encode("utf-8")
@@ -140,8 +146,9 @@ def print_record(view: RecordView) -> bytes:
 def record_findings(view: RecordView) -> list[str]:
     """Recompute the digests that a record declares; one sentence for each that is wrong, none where all hold.
 
-    The payload of an HTTP response is its body after all transfer-codings and before content-decoding; a digest over
-    the body with its chunk framing, as other tools write it, is told apart and named. Raises nothing.
+    The payload of an HTTP response is its body after all transfer-codings and before content-decoding; a
+    digest over the body with its chunk framing, as other tools write it, is told apart and named. Raises
+    nothing.
     """
     findings = []
     declared = view.get("WARC-Block-Digest")
@@ -162,7 +169,11 @@ def _payload_fault(declared: str, view: RecordView) -> str | None:
     if response.payload is None:
         return "declared, but the block has no readable HTTP head and so no payload"
     fault = _digest_fault(declared, response.payload)
-    if fault and response.framing == "chunked" and not _digest_fault(declared, payload_with_framing(response)):
+    if (
+        fault
+        and response.framing == "chunked"
+        and not _digest_fault(declared, payload_with_framing(response))
+    ):
         return "taken over the chunk framing, which is no part of the payload (ISO 28500:2017 5.9)"
     return fault
 

@@ -1,7 +1,8 @@
-"""C2SP tlog-tiles: the names of tiles and entry bundles, what lies in them, and which are new. Pure arithmetic.
+"""C2SP tlog-tiles: the names of tiles and entry bundles, what lies in them, and which are new. Pure
+arithmetic.
 
-Source: c2sp.org/tlog-tiles. A tile at level L holds up to 256 hashes of subtree height 8 * L; a full tile's own root is
-one hash of a tile at level L + 1. Reading and writing are left to the log.
+Source: c2sp.org/tlog-tiles. A tile at level L holds up to 256 hashes of subtree height 8 * L; a full tile's
+own root is one hash of a tile at level L + 1. Reading and writing are left to the log.
 """
 
 from __future__ import annotations
@@ -45,8 +46,10 @@ class TileName:
     @property
     def path(self) -> str:
         """Its path below the log's prefix."""
-        return entries_path(self.index, self.width) if self.level is None else tile_path(
-            self.level, self.index, self.width
+        return (
+            entries_path(self.index, self.width)
+            if self.level is None
+            else tile_path(self.level, self.index, self.width)
         )
 
 
@@ -114,7 +117,8 @@ def tiles_of(size: int) -> Iterator[TileName]:
 def new_tiles(old_size: int, new_size: int) -> Iterator[TileName]:
     """The hash tiles of the tree of `new_size` leaves that the tree of `old_size` does not have.
 
-    A partial tile that grew has a new name, so nothing is ever written twice. Raises InvalidValue where the tree shrinks.
+    A partial tile that grew has a new name, so nothing is ever written twice. Raises InvalidValue where the
+    tree shrinks.
     """
     for name in new_bundles(old_size, new_size):
         yield TileName(level=0, index=name.index, width=name.width)
@@ -127,7 +131,10 @@ def new_tiles(old_size: int, new_size: int) -> Iterator[TileName]:
 
 
 def new_bundles(old_size: int, new_size: int) -> Iterator[TileName]:
-    """The entry bundles of a log of `new_size` entries that the log of `old_size` does not have. Raises InvalidValue."""
+    """The entry bundles of a log of `new_size` entries that the log of `old_size` does not have.
+
+    Raises InvalidValue.
+    """
     if not 0 <= old_size <= new_size:
         raise InvalidValue(f"a log does not shrink from {old_size} to {new_size} entries")
     if old_size == new_size:
@@ -144,7 +151,8 @@ def tile_width(level: int, index: int, size: int) -> int:
 def hash_reader(size: int, get_tile: GetTile) -> GetHash:
     """A `get_hash(level, index)` for `merkle` that reads the tiles of a tree of `size` leaves.
 
-    `get_tile` is asked for the widths of exactly that tree. Raises InvalidValue for a subtree that is not in the tree.
+    `get_tile` is asked for the widths of exactly that tree. Raises InvalidValue for a subtree that is not in
+    the tree.
     """
 
     def get_hash(level: int, index: int) -> bytes:
