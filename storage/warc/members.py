@@ -24,6 +24,10 @@ MAX_RECORD: Final = 1 << 30
 # Bytes read from a file at a time: each member's rest is copied once, so larger is slower for small records.
 _CHUNK: Final = 1 << 16
 _GzipError: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # its stub calls it an instance
+# Records shorter than this (bytes) are always deflated; longer ones are probed in two places.
+_PROBE_FROM: Final = 8192
+_PROBE: Final = 1024  # bytes
+_PROBE_RATIO: Final = 0.95  # of what deflates to less than this, the rest is worth deflating
 _GZIP_WBITS: Final = 31  # RFC 1952 framing around a window of 32 KiB
 _RAW_WBITS: Final = -15
 _MAGIC: Final = b"\x1f\x8b\x08"
@@ -36,10 +40,37 @@ _PAD_OVERHEAD: Final = 6  # XLEN, the two letters, the subfield's length
 
 
 def compress_member(data: bytes, *, level: int = LEVEL) -> bytes:
-    """One gzip member (mtime 0, no name) of `data`, of MIN_MEMBER bytes at least (an extra field pads it)."""
+    """One gzip member (mtime 0, no name) of `data`, padded by an extra field to MIN_MEMBER bytes at least.
+
+    What does not shrink (an image, a body that came gzip-encoded) is stored as it is behind its deflated
+    headers.
+    """
+    split = _incompressible_from(data)
     deflate = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW_WBITS)
-    body = deflate.compress(data) + deflate.flush()
+    if split is None:
+        body = deflate.compress(data) + deflate.flush()
+    else:
+        # A full flush ends on a byte and forgets the window, so that a second stream may follow (RFC 1951
+        # 3.2.4).
+        head = deflate.compress(data[:split]) + deflate.flush(zlib_ng.Z_FULL_FLUSH)
+        stored = zlib_ng.compressobj(zlib_ng.Z_NO_COMPRESSION, zlib_ng.DEFLATED, _RAW_WBITS)
+        body = b"".join((head, stored.compress(memoryview(data)[split:]), stored.flush()))
     return _frame(body, zlib_ng.crc32(data), len(data))
+
+
+def _incompressible_from(data: bytes) -> int | None:
+    """Where, behind the headers, data begins that deflate would not make smaller; None where it pays to
+    deflate.
+    """
+    if len(data) < _PROBE_FROM:
+        return None
+    for start in (len(data) // 2, len(data) * 3 // 4):
+        probe = data[start : start + _PROBE]
+        if len(zlib_ng.compress(probe, zlib_ng.Z_BEST_SPEED, _RAW_WBITS)) < len(probe) * _PROBE_RATIO:
+            return None
+    warc_end = data.find(b"\r\n\r\n", 0, _PROBE_FROM)
+    http_end = data.find(b"\r\n\r\n", warc_end + 4, _PROBE_FROM)
+    return max(warc_end, http_end) + 4 if warc_end >= 0 else None
 
 
 def _frame(body: bytes, crc: int, length: int) -> bytes:

@@ -45,7 +45,7 @@ class Stored:
     raw: bytes  # the whole uncompressed record: what the record digest is over
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, by case-insensitive name, URIs without angle brackets; None if absent."""
+        """The first value of a header, by case-insensitive name, URIs without angle brackets; else None."""
         wanted = name.lower()
         for key, value in self.headers:
             if key.lower() == wanted:

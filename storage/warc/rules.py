@@ -44,12 +44,12 @@ WRITTEN_TYPES: Final = TYPES[:-1]
 #: 5.15: the reasons of the standard.
 TRUNCATIONS: Final = ("length", "time", "disconnect", "unspecified")
 
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 #: Section 4, `token`.
-FIELD_NAME: Final = re.compile(_TOKEN)
+FIELD_NAME: Final = re.compile(_NAME)
 #: 5.6, `media-type`, with the optional white space that the IIPC's erratum 38 puts right.
 MEDIA_TYPE: Final = re.compile(
-    rf"(?P<type>{_TOKEN}/{_TOKEN})(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|\"(?:[^\"\\]|\\.)*\"))*[ \t]*"
+    rf"(?P<type>{_NAME}/{_NAME})(?:[ \t]*;[ \t]*{_NAME}=(?:{_NAME}|\"(?:[^\"\\]|\\.)*\"))*[ \t]*"
 )
 # RFC 3986 section 3: a scheme, then unreserved, reserved and percent-encoded characters alone, one `#` at
 # most.

@@ -178,7 +178,7 @@ class SegmentWriter:
         return refs
 
     def _cut_back(self, descriptor: int) -> None:
-        """Take back a half-written event. Where even that fails, write no more: recovery will cut the tail."""
+        """Take back half an event. Where even that fails, write no more: recovery will cut the tail."""
         try:
             os.ftruncate(descriptor, self.size)
         except OSError:
@@ -192,7 +192,7 @@ class SegmentWriter:
 
 
 def is_abandoned(path: Path) -> bool:
-    """True where nobody holds the lock of an open segment: its writer has ended. Raises NotFound, DiskError."""
+    """True where nobody locks an open segment: its writer has ended. Raises NotFound, DiskError."""
     with disk_errors(f"cannot look at segment {path}"):
         descriptor = _open_existing(path, os.O_RDONLY)
         try:
