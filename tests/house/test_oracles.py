@@ -1,0 +1,121 @@
+"""Ours beside independent implementations, each in the environment that `make test-interop` makes for it.
+
+They run as processes and answer in JSON, so that nothing of theirs is imported here.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.merkle import consistency_path, inclusion_path, leaf_hash, node_hash, root_of
+from tests.house.tree import ROOT
+
+pytestmark = pytest.mark.interop
+
+Ask = Callable[..., Any]
+# Both sides of the powers of two, and one tile of 256 with its neighbours.
+SIZES = [*range(1, 20), 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300]
+
+PYMERKLE = """
+import json, sys
+from pymerkle import InmemoryTree
+asked = json.load(sys.stdin)
+tree = InmemoryTree(algorithm="sha256")
+for leaf in asked["leaves"]:
+    tree.append_entry(bytes.fromhex(leaf))
+paths = [tree.prove_inclusion(i + 1, n).serialize()["path"][1:] for i, n in asked["inclusions"]]
+json.dump({"roots": [tree.get_root(n).hex() for n in asked["sizes"]], "inclusions": paths}, sys.stdout)
+"""
+
+AICS = """
+import json, sys
+from aics_tlog import MerkleTree
+asked = json.load(sys.stdin)
+tree = MerkleTree([bytes.fromhex(leaf) for leaf in asked["leaves"]])
+told = {"roots": [tree.root(n).hex() for n in asked["sizes"]]}
+told["inclusions"] = [[h.hex() for h in tree.inclusion_proof(i, n)] for i, n in asked["inclusions"]]
+told["consistencies"] = [[h.hex() for h in tree.consistency_proof(m, n)] for m, n in asked["consistencies"]]
+json.dump(told, sys.stdout)
+"""
+
+
+def environment(name: str) -> Path:
+    """The Python of an environment of `make test-interop`; skips, saying so, where it was not made."""
+    python = Path(os.environ.get("PRESSMARK_INTEROP", ROOT)) / f".venv-interop-{name}" / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no environment from requirements/interop-{name}.txt: `make test-interop` makes it")
+    return python
+
+
+def ask(python: Path, needs: str, program: str, question: object) -> Any:
+    """Run a program of theirs on a question; skips where the package needs another interpreter."""
+    there = subprocess.run([python, "-c", f"import {needs}"], capture_output=True, text=True, check=False)
+    if there.returncode:
+        pytest.skip(f"{needs} is not in {python.parents[1].name}: its lock asks for a newer Python")
+    done = subprocess.run(
+        [python, "-c", program], input=json.dumps(question), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def question() -> dict[str, list[Any]]:
+    pairs = [(old, new) for new in SIZES for old in SIZES if old <= new]
+    return {
+        "leaves": [f"entry {number}".encode().hex() for number in range(max(SIZES))],
+        "sizes": SIZES,
+        "inclusions": [(index - 1, size) for index, size in pairs],
+        "consistencies": pairs,
+    }
+
+
+def our_hash(leaves: list[bytes]) -> Callable[[int, int], bytes]:
+    """The complete subtree (level, index) over these leaf hashes."""
+
+    def get(level: int, index: int) -> bytes:
+        if level == 0:
+            return leaves[index]
+        return node_hash(get(level - 1, 2 * index), get(level - 1, 2 * index + 1))
+
+    return get
+
+
+@pytest.mark.parametrize(("needs", "program"), [("pymerkle", PYMERKLE), ("aics_tlog", AICS)])
+def test_the_merkle_tree_is_theirs(needs: str, program: str, question: dict[str, list[Any]]) -> None:
+    told = ask(environment("log"), needs, program, question)
+    leaves = [leaf_hash(bytes.fromhex(leaf)) for leaf in question["leaves"]]
+    get = our_hash(leaves)
+    assert told["roots"] == [root_of(leaves[:size]).hex() for size in SIZES]
+    ours = [[h.hex() for h in inclusion_path(index, size, get)] for index, size in question["inclusions"]]
+    assert told["inclusions"] == ours
+    if "consistencies" in told:  # pymerkle's consistency proofs are of another form
+        assert told["consistencies"] == [
+            [h.hex() for h in consistency_path(old, new, get)] for old, new in question["consistencies"]
+        ]
+
+
+RIVALS = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import newspaper, readability
+page = json.load(sys.stdin)
+theirs = newspaper.article(page["url"], input_html=page["html"], language="en")
+print(json.dumps({"newspaper4k": theirs.text, "readability": readability.Document(page["html"]).summary()}))
+"""
+
+
+def test_the_rival_extractors_run() -> None:
+    """The benchmark compares with them: each must take a page handed to it, and fetch nothing."""
+    words = "The harbour master opened the second lock before dawn, and nobody had been told why. "
+    body = f"<article>{f'<p>{words * 3}</p>' * 6}</article>"
+    html = f"<html><head><title>Lock</title></head><body>{body}</body></html>"
+    page = {"url": "http://paper.invalid/lock", "html": html}
+    told = ask(environment("extract"), "newspaper", RIVALS, page)
+    assert "harbour master" in told["newspaper4k"]
+    assert "harbour master" in told["readability"]
