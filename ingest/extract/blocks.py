@@ -1,0 +1,216 @@
+"""The page as a list of blocks of text in reading order, boundaries never fused.
+
+One walk over the tree, shared by body and standfirst. A block knows where it stands and what the page's author calls
+the parts it stands in; whether it belongs to the article is left to `text`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree
+from lxml.html import HtmlElement
+
+from ingest.extract.page import class_words
+from schemas.articles import clean
+
+#: Elements without readable text of the article, whatever stands in them.
+SKIP: Final = frozenset((
+    "script", "style", "noscript", "template", "svg", "math", "iframe", "object", "embed", "canvas", "video", "audio",
+    "select", "textarea", "button", "input", "form", "figure", "figcaption", "picture", "map", "head", "dialog", "nav",
+    "menu", "amp-img", "amp-ad", "ins-ad", "label", "fieldset", "datalist", "option", "title", "source", "track",
+))
+_BLOCK: Final = frozenset((
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt",
+    "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "legend", "li", "main", "ol", "p",
+    "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+))
+HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+
+# What authors of pages call parts that are not the text of the article, in their class names. Whole words of a class
+# name are meant: `-`, `_` and capitals part words. Words of several languages, never of one outlet.
+_WORD_PARTS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+_AWAY: Final = frozenset((
+    "ad", "ads", "advert", "adverts", "advertisement", "advertising", "adslot", "advertorial", "anzeige", "werbung",
+    "publicidad", "publicite", "sponsored", "promo", "promos", "promotion", "promobox", "outbrain", "taboola", "plista",
+    "related", "relateds", "recommended", "recommendation", "recommendations", "recirc", "recirculation", "readmore",
+    "morelike", "moreon", "teaser", "teasers", "newsletter", "newsletters", "signup", "subscribe", "subscription",
+    "abo", "paywall", "regwall", "piano", "share", "shares", "sharing", "sharebar", "social", "socials", "socialmedia",
+    "comments", "comment", "commenting", "kommentare", "disqus", "breadcrumb", "breadcrumbs", "navigation", "nav",
+    "navbar", "menu", "sidebar", "byline", "bylines", "dateline", "timestamp", "tags", "taglist", "topics", "keywords",
+    "caption", "captions", "credit", "credits", "copyright", "bildunterschrift", "legend", "figcaption", "cookie",
+    "cookies", "consent", "gdpr", "modal", "popup", "overlay", "tooltip", "toast", "skip", "footer", "toolbar",
+    "hidden", "print-only", "visuallyhidden", "screenreader", "sr", "player", "playlist", "videoplayer", "gallery",
+    "slideshow", "carousel", "swiper", "slick", "slider", "widget", "poll", "quiz", "survey", "feedback", "rating",
+    "authorbox", "bio", "biography", "authorbio", "mostread", "mostpopular", "popular", "trending", "ticker", "weather",
+    "subnav", "pagination", "pager", "disclaimer", "infobox", "factbox", "toc", "embed", "embeds", "twitter", "tweet",
+    "instagram", "facebook", "tiktok", "youtube", "opinary", "glomex", "affiliate", "shopping", "login", "register",
+))
+_AWAY_RUNS: Final = re.compile(
+    r"\b(?:read (?:more|also|next)|more (?:on|from|stories|news)|see also|most (?:read|popular|viewed)|up next|"
+    r"also (?:read|like)|author (?:bio|box|info|card|name|profile)|article (?:meta|tools|tags|info|footer|actions)|"
+    r"news letter|call to action|screen reader|visually hidden|social (?:media|share|embed)|inline (?:related|promo|ad)|"
+    r"related (?:articles?|stories|links?|content|posts?)|in article (?:ad|promo)|text to speech|audio (?:player|article)|"
+    r"post (?:meta|tags|footer)|entry (?:meta|footer)|skip link|print hide|no print)\b"
+)
+# A word of the first list that is qualified by one of these is no such part after all ("ad-free", "share-price").
+_ROLE_AWAY: Final = frozenset(("navigation", "complementary", "banner", "contentinfo", "search", "dialog", "menu", "toolbar"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A run of text between two block boundaries."""
+
+    order: int
+    text: str
+    element: HtmlElement  # the nearest block element around it
+    tag: str
+    link_chars: int  # characters of it within links
+    bold_chars: int
+    away: tuple[tuple[HtmlElement, str], ...]  # parts around it that look like no article text, and why
+
+    @property
+    def link_share(self) -> float:
+        """Share of its characters that are link text."""
+        return self.link_chars / max(1, len(self.text))
+
+
+def away_reason(element: HtmlElement) -> str | None:
+    """Why an element's own attributes put it outside the article's text, or None."""
+    if element.get("hidden") is not None or element.get("aria-hidden") == "true":
+        return "hidden"
+    style = element.get("style")
+    if style and "display" in style and re.search(r"display\s*:\s*none", style):
+        return "hidden"
+    role = element.get("role")
+    if role in _ROLE_AWAY:
+        return f"role {role}"
+    names = " ".join(v for a in ("class", "id", "data-testid", "data-component", "data-module", "data-type")
+                     if (v := element.get(a)))
+    return _named_away(names) if names else None
+
+
+_NAME_CACHE: dict[str, str | None] = {}
+_NAME_CACHE_SIZE: Final = 20_000
+
+
+def _named_away(names: str) -> str | None:
+    """Memoised: pages repeat a few hundred class attributes. The answer depends on the names alone."""
+    if names in _NAME_CACHE:
+        return _NAME_CACHE[names]
+    parts = [w.lower() for w in _WORD_PARTS.findall(names)]
+    found = next((w for w in parts if w in _AWAY), None)
+    if found is None:
+        run = _AWAY_RUNS.search(" ".join(parts))
+        found = run.group(0) if run else None
+    if len(_NAME_CACHE) < _NAME_CACHE_SIZE:
+        _NAME_CACHE[names] = found
+    return found
+
+
+class _Walk:
+    """State of one walk: the buffer of the current run and the stack of what surrounds it."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.buffer: list[str] = []
+        self.link_chars = 0
+        self.bold_chars = 0
+        self.holders: list[HtmlElement] = []
+        self.away: list[tuple[HtmlElement, str]] = []
+        self.links = 0
+        self.bolds = 0
+
+    def add(self, text: str | None) -> None:
+        if not text:
+            return
+        self.buffer.append(text)
+        if self.links:
+            self.link_chars += len(text)
+        if self.bolds:
+            self.bold_chars += len(text)
+
+    def flush(self) -> None:
+        if self.buffer:
+            text = clean("".join(self.buffer))
+            if text and self.holders:
+                self.blocks.append(Block(
+                    order=len(self.blocks), text=text, element=self.holders[-1], tag=str(self.holders[-1].tag),
+                    link_chars=self.link_chars, bold_chars=self.bold_chars,
+                    away=tuple(self.away)))
+            self.buffer = []
+        self.link_chars = self.bold_chars = 0
+
+
+def blocks_of(tree: HtmlElement) -> list[Block]:
+    """Every block of readable text of a page, in order."""
+    walk = _Walk()
+    events = etree.iterwalk(tree, events=("start", "end"))
+    skipped: set[HtmlElement] = set()
+    for event, element in events:
+        tag = element.tag
+        if not isinstance(tag, str):
+            if event == "end":
+                walk.add(element.tail)
+            continue
+        if event == "start":
+            if tag in SKIP:
+                skipped.add(element)
+                events.skip_subtree()
+                if tag in ("figure", "form", "nav", "iframe", "video", "dialog"):
+                    walk.flush()
+                continue
+            _start(walk, element, tag)
+        else:
+            if element in skipped:
+                walk.add(element.tail)
+                continue
+            _end(walk, element, tag)
+            walk.add(element.tail)
+    walk.flush()
+    return walk.blocks
+
+
+def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:
+    if tag == "br":
+        following = element.getnext()
+        if not (element.tail or "").strip() and following is not None and following.tag == "br":
+            walk.flush()
+        else:
+            walk.buffer.append(" ")
+        return
+    block = tag in _BLOCK
+    if block:
+        walk.flush()
+        walk.holders.append(element)
+    reason = away_reason(element) if block or tag in ("span", "a", "section", "p") or "-" in tag else None
+    if tag in ("aside", "footer") and reason is None:
+        reason = tag
+    if reason and tag not in ("html", "body", "article", "main"):
+        if not block:
+            walk.flush()
+        walk.away.append((element, reason))
+    if tag == "a":
+        walk.links += 1
+    elif tag in ("b", "strong"):
+        walk.bolds += 1
+    walk.add(element.text)
+
+
+def _end(walk: _Walk, element: HtmlElement, tag: str) -> None:
+    if tag in _BLOCK:
+        walk.flush()
+        walk.holders.pop()
+    if walk.away and walk.away[-1][0] is element:
+        if tag not in _BLOCK:
+            walk.flush()
+        walk.away.pop()
+    if tag == "a":
+        walk.links -= 1
+    elif tag in ("b", "strong"):
+        walk.bolds -= 1
+
+
+__all__ = ["HEADINGS", "SKIP", "Block", "away_reason", "blocks_of", "class_words"]

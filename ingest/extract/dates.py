@@ -1,0 +1,155 @@
+"""Dates of a page, as the page gives them: with its zone, or local, or a date alone. Never guessed, never today's.
+
+`normalise` reads one string; `choose` weighs candidates. Where a page's dates stand is left to `metadata`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+#: A zoned instant later than the capture by more than this is refused: clocks differ, publishers pre-date.
+AHEAD: Final = timedelta(hours=14)
+#: A local time or a date alone may be a day ahead, for its zone is unknown.
+AHEAD_DATE: Final = timedelta(days=1)
+#: Earlier than any newspaper's archive that the web shows.
+FIRST_YEAR: Final = 1700
+
+_ISO: Final = re.compile(
+    r"^\s*(\d{4})-?(\d{2})-?(\d{2})(?:[T\s]+(\d{1,2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?\s*"
+    r"(Z|z|UTC|GMT|[+\-−]\d{1,2}:?\d{2}|[+\-]\d{2})?(?:\[[\w/]+\])?)?\s*$"
+)
+_EPOCH: Final = re.compile(r"^\s*(\d{10}|\d{13})\s*$")
+# Day first with dots or year first with dots or slashes: unambiguous orders only; 3/4/2025 is left alone.
+_YMD: Final = re.compile(r"\b((?:19|20)\d\d)\s*[./年년-]\s*(\d{1,2})\s*[./月월-]\s*(\d{1,2})\s*[日일.]?")
+_DMY: Final = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d\d)\b")
+_CLOCK: Final = re.compile(r"(?<![\d:.])([01]?\d|2[0-3])(?:[:時시h]\s?)([0-5]\d)(?::([0-5]\d))?(?![\d:])")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One date that the page claims, with its place."""
+
+    raw: str
+    source: str
+    path: str
+
+
+def normalise(raw: str) -> str | None:
+    """A date string of a machine-readable field as RFC 3339, local date-time or date; None where it is none."""
+    match = _ISO.match(raw)
+    if match:
+        return _from_iso(match)
+    epoch = _EPOCH.match(raw)
+    if epoch:
+        seconds = int(epoch.group(1)) / (1000 if len(epoch.group(1)) == 13 else 1)
+        return _print(datetime.fromtimestamp(int(seconds), UTC))
+    if re.match(r"^\s*[A-Za-z]{3},? ", raw):
+        try:
+            return _print(parsedate_to_datetime(raw))
+        except (ValueError, TypeError, IndexError):
+            return None
+    return None
+
+
+def from_words(text: str) -> str | None:
+    """A date in visible text, where its order of numbers is certain; local time, for words give no zone."""
+    match = _YMD.search(text)
+    parts = match.group(1, 2, 3) if match else None
+    if match is None:
+        match = _DMY.search(text)
+        parts = match.group(3, 2, 1) if match else None
+    if match is None or parts is None:
+        return None
+    clock = _CLOCK.search(text, match.end())
+    day = _date(*parts)
+    if day is None:
+        return None
+    if clock is None or clock.start() - match.end() > 25:
+        return day.isoformat()
+    return f"{day.isoformat()}T{int(clock.group(1)):02}:{clock.group(2)}:{clock.group(3) or '00'}"
+
+
+def _date(year: str, month: str, day: str) -> date | None:
+    try:
+        return date(int(year), int(month), int(day))
+    except ValueError:
+        return None
+
+
+def _from_iso(match: re.Match[str]) -> str | None:
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    if hour is None:
+        found = _date(year, month, day)
+        return found.isoformat() if found else None
+    try:
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0),
+                          int((fraction or "0").ljust(6, "0")[:6]), tzinfo=_zone(zone))
+    except ValueError:
+        return None
+    return _print(moment)
+
+
+def _zone(text: str | None) -> timezone | None:
+    if not text:
+        return None
+    if text.upper() in ("Z", "UTC", "GMT"):
+        return UTC
+    digits = re.sub(r"\D", "", text[1:])
+    hours, minutes = (int(digits[:-2]), int(digits[-2:])) if len(digits) > 2 else (int(digits), 0)
+    if hours > 14 or minutes > 59:
+        raise ValueError("no such zone")
+    offset = timedelta(hours=hours, minutes=minutes)
+    return timezone(offset if text[0] == "+" else -offset)
+
+
+def _print(moment: datetime) -> str:
+    """RFC 3339, or a local date-time; microseconds where the page gives them."""
+    text = moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds")
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+
+
+def precision(value: str) -> int:
+    """2 for an instant with zone, 1 for a local date-time, 0 for a date alone."""
+    if "T" not in value:
+        return 0
+    return 2 if value.endswith("Z") or re.search(r"[+-]\d\d:\d\d$", value) else 1
+
+
+def plausible(value: str, captured: datetime) -> bool:
+    """Not before the first newspapers on the web, not after the capture (with room for zones)."""
+    if int(value[:4]) < FIRST_YEAR:
+        return False
+    if precision(value) == 2:
+        return datetime.fromisoformat(value) <= captured + AHEAD
+    return date.fromisoformat(value[:10]) <= (captured + AHEAD_DATE).date()
+
+
+def choose(candidates: Sequence[Candidate], captured: datetime) -> tuple[str, Candidate] | None:
+    """The first plausible candidate, made finer by later ones that agree with it.
+
+    A date alone yields to an instant of the same day; `Z` yields to an offset with the same wall clock, for a local
+    time labelled UTC is the commonest fault of date fields.
+    """
+    usable = [(v, c) for c in candidates
+              if (v := normalise(c.raw) or (from_words(c.raw) if c.source == "dom" else None)) and plausible(v, captured)]
+    if not usable:
+        return None
+    value, best = usable[0]
+    for other, candidate in usable[1:]:
+        finer = precision(other) > precision(value) and _same_day(other, value)
+        relabelled = value.endswith("Z") and precision(other) == 2 and not other.endswith("Z") and \
+            other[:19] == value[:19] and not other.endswith("+00:00")
+        if finer or relabelled:
+            value, best = other, candidate
+    return value, best
+
+
+def _same_day(finer: str, coarser: str) -> bool:
+    if precision(coarser) == 1:  # a local time: the same wall clock to the minute
+        return finer[:16] == coarser[:16]
+    return abs((date.fromisoformat(finer[:10]) - date.fromisoformat(coarser[:10])).days) <= 1

@@ -1,0 +1,177 @@
+"""A page: bytes to text by a checked encoding, text to one lxml tree that every later step shares.
+
+Bounds stand here: bytes, depth, elements. Meaning is left to the other modules of this folder.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree, html
+from lxml.html import HtmlElement
+
+from schemas.errors import ExtractionError
+
+#: Bytes. The largest news page of the corpus has 2.2 MB; a page ten times that is no article.
+MAX_BODY_BYTES: Final = 24 * 1024 * 1024
+#: Nested elements. Real pages stay below 100; libxml2 and recursive libraries suffer far above.
+MAX_DEPTH: Final = 400
+#: Elements. A bound on the time of every later step; the largest page of the corpus has 24,000.
+MAX_ELEMENTS: Final = 400_000
+#: Bytes searched for a charset declaration. HTML asks for the first 1,024; real pages put it later.
+_META_WINDOW: Final = 8192
+#: Share of control characters in the first bytes above which a body is not text.
+_BINARY_SHARE: Final = 0.02
+
+_META_CHARSET: Final = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{2,40})", re.I)
+_HEADER_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{2,40})", re.I)
+_BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+# The Encoding standard reads these labels as their Windows supersets; so do browsers, so do the authors of pages.
+_SUPERSETS: Final = {"iso8859-1": "cp1252", "ascii": "cp1252", "iso8859-9": "cp1254", "gb2312": "gb18030",
+                     "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "iso8859-11": "cp874",
+                     "big5": "big5hkscs"}
+# Codecs that are no character encodings or that are a way to smuggle: never honoured from a page.
+_REFUSED: Final = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A parsed page. The tree is shared by all steps and changed by none."""
+
+    url: str
+    body: bytes
+    charset: str  # Python's name of the codec that `text` was decoded with
+    text: str
+    tree: HtmlElement
+
+
+def parse(*, body: bytes, url: str, content_type: str | None) -> Page:
+    """Decode and parse an entity body.
+
+    Raises ExtractionError: `empty`, `binary`, `too-large`, `too-deep`, `broken`.
+    """
+    if not body.strip():
+        raise ExtractionError("the page is empty", code="empty", remedy="nothing to extract")
+    if len(body) > MAX_BODY_BYTES:
+        raise ExtractionError(f"the page has {len(body)} bytes, more than {MAX_BODY_BYTES}", code="too-large")
+    charset = charset_of(body, content_type)
+    if _is_binary(body, charset):
+        raise ExtractionError("the body is not text", code="binary", remedy="only HTML pages give articles")
+    text = body.decode(charset, "replace")
+    tree = _tree(text)
+    return Page(url=url, body=body, charset=charset, text=text, tree=tree)
+
+
+def charset_of(body: bytes, content_type: str | None) -> str:
+    """The codec of a page: byte order mark, valid UTF-8, the header's label, the page's own, else Windows-1252.
+
+    Valid UTF-8 with a non-ASCII character goes before the labels: other encodings do not look like it by chance,
+    while mislabelled UTF-8 is common.
+    """
+    for bom, name in _BOMS:
+        if body.startswith(bom):
+            return name
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start > 0 and error.reason == "unexpected end of data" and error.end >= len(body) - 3:
+            return "utf-8"  # cut off within a character
+    else:
+        return "utf-8"
+    header = _HEADER_CHARSET.search(content_type or "")
+    meta = _META_CHARSET.search(body[:_META_WINDOW])
+    for label in (header.group(1) if header else None, meta.group(1).decode("ascii") if meta else None):
+        name = _codec(label)
+        if name and name != "utf-8":
+            return name
+        if name:  # declared UTF-8 with some bad bytes: still UTF-8 if most of it is
+            bad = body.decode("utf-8", "replace").count("\ufffd")
+            if bad * 200 < len(body):
+                return "utf-8"
+    return "cp1252"
+
+
+def _codec(label: str | None) -> str | None:
+    if not label:
+        return None
+    try:
+        name = codecs.lookup(label).name
+        "".encode(name)
+    except (LookupError, UnicodeError):
+        return None
+    if name in _REFUSED:
+        return None
+    return _SUPERSETS.get(name, name)
+
+
+def _is_binary(body: bytes, charset: str) -> bool:
+    if charset.startswith("utf-16"):
+        return False
+    head = body[:4096]
+    controls = sum(1 for b in head if b < 9 or 13 < b < 32 and b != 27)
+    return controls > len(head) * _BINARY_SHARE
+
+
+def _tree(text: str) -> HtmlElement:
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    data = text.replace("\x00", "").encode("utf-8", "replace")  # libxml2 ends at a NUL
+    try:
+        tree = html.document_fromstring(data, parser=parser)
+    except (etree.LxmlError, ValueError, AssertionError) as error:
+        raise ExtractionError(f"the page cannot be parsed: {error}", code="broken") from error
+    _check_size(tree)
+    return tree
+
+
+# One child step a level: evaluated in C, level by level, so linear in the size of the page.
+_TOO_DEEP: Final = etree.XPath("boolean(" + "/*" * MAX_DEPTH + ")")
+
+
+def _check_size(tree: HtmlElement) -> None:
+    """Bound depth and number of elements, without recursion. Raises ExtractionError."""
+    if _TOO_DEEP(tree.getroottree()):
+        raise ExtractionError(f"the page nests deeper than {MAX_DEPTH} elements", code="too-deep")
+    if sum(1 for _ in tree.iter()) > MAX_ELEMENTS:
+        raise ExtractionError(f"the page has more than {MAX_ELEMENTS} elements", code="too-large")
+
+
+def meta_content(tree: HtmlElement) -> dict[str, list[str]]:
+    """All `meta` values by lower-case name, property or itemprop, in page order."""
+    found: dict[str, list[str]] = {}
+    for meta in tree.iter("meta"):
+        content = meta.get("content")
+        if content is None:
+            continue
+        for attribute in ("property", "name", "itemprop", "http-equiv"):
+            name = meta.get(attribute)
+            if name:
+                found.setdefault(name.strip().lower(), []).append(content)
+    return found
+
+
+def path_of(element: HtmlElement) -> str:
+    """A short, readable element path for evidence: tag, id or first class, position among like siblings."""
+    steps: list[str] = []
+    node: HtmlElement | None = element
+    while node is not None and isinstance(node.tag, str) and node.tag not in ("html", "body"):
+        step = node.tag
+        if node.get("id"):
+            steps.append(f"{step}#{_ascii(node.get('id', ''))}")
+            break
+        same = [s for s in node.itersiblings(node.tag, preceding=True)]
+        steps.append(f"{step}[{len(same) + 1}]" if same else step)
+        node = node.getparent()
+    return "/".join(reversed(steps)) or str(element.tag)
+
+
+def _ascii(value: str) -> str:
+    return value.encode("ascii", "backslashreplace").decode("ascii").split()[0] if value.split() else ""
+
+
+def class_words(element: HtmlElement, attributes: Sequence[str] = ("class", "id", "data-testid", "itemprop", "role")) -> str:
+    """The author's own words about an element, lower case: its classes, id, test id, itemprop and role."""
+    return " ".join(v for a in attributes if (v := element.get(a))).lower()

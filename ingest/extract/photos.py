@@ -1,0 +1,424 @@
+"""The photos of an article, in order, each with the words that belong to it: caption, alternative text, credit.
+
+The words of the figure go first, then attributes of the image, then JSON-LD. A figure is found by structure: the
+largest part around an image that holds no other image and no paragraph of the article. How a credit string is read is
+left to `schemas.credits`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from lxml import etree
+from lxml.html import HtmlElement
+
+from ingest.extract.blocks import Block, away_reason
+from ingest.extract.jsonld import LinkedData, as_list, text_value
+from ingest.extract.page import class_words, path_of
+from schemas.articles import Photo, clean
+from schemas.credits import Credit, parse_credit, split_caption_credit, strip_lead
+
+#: Photos kept of one article: more is a picture archive.
+MAX_PHOTOS: Final = 200
+#: Pixels. Smaller images, where the page gives a size, are icons and faces of authors.
+MIN_SIDE: Final = 90
+#: Levels that a figure may reach above its image.
+MAX_CLIMB: Final = 8
+#: Characters. A part with more text than this is no figure.
+MAX_FIGURE_TEXT: Final = 1500
+#: Characters. A caption element longer than this is a paragraph by a wrong name.
+MAX_CAPTION: Final = 1200
+
+_CREDIT_NAME: Final = re.compile(
+    r"credit|copyright|photographer|photo-?author|image-?author|(?:^|[-_\s])source(?:$|[-_\s])|image-?source|quelle|fotograf|"
+    r"urheber|(?:^|[-_\s])rights?(?:$|[-_\s])|rights-?holder|agency|attribution|image-?by|photo-?by|photo-?credit|photoCredit|"
+    r"(?:^|[-_\s])(?:author|byline|autor|firma|auteur|provider|autorfoto|creator|owner)(?:$|[-_\s])|caption-?(?:author|source)|credito|crédit|fotocredit", re.I)
+_CAPTION_NAME: Final = re.compile(
+    r"caption|legend|bildunterschrift|bildtext|image-?desc|photo-?desc|media-?desc|img-?desc|pie-?(?:de-?)?foto|foto-?text|image-?text|"
+    r"(?:^|[-_\s])(?:desc|description|subline|cutline|pie|leyenda|untertitel)(?:$|[-_\s])|image-?title|img-?txt|img-?cap", re.I)
+_JUNK_NAME: Final = re.compile(
+    r"logo|icon|avatar|sprite|badge|emoji|profile|author|byline|byPhoto|pixel|tracking|spacer|placeholder-?only|newsletter|qr-?code|app-?store|"
+    r"advert|(?:^|[-_\s])ads?(?:$|[-_\s])|related|teaser|recommend|promo|sponsor|most-?read|sidebar|trending|popular", re.I)
+_JUNK_URL: Final = re.compile(r"(?:logo|icon|avatar|sprite|pixel|spacer|blank|1x1|loading|placeholder|favicon)[^/]*$|\.svg(?:\?|$)|doubleclick|/ads?/", re.I)
+_UI: Final = re.compile(
+    r"^\s*(?:(?:enlarge|expand|view|open|zoom|toggle|show|hide|close|download|click to|tap to|load|play|share)\s+(?:the\s+)?(?:full\s?screen|image|this image|photo|gallery|caption|"
+    r"in gallery|image in (?:full\s?screen|gallery)|expand image|enlarge|video|in fullscreen)[^.]{0,40}?[.:]?|"
+    r"bild vergrößern|vergrößern|bild in lightbox öffnen|(?:open|view) image in (?:gallery|fullscreen)|ampliar(?: imagen| foto)?|agrandir(?: l.image)?|zvětšit|"
+    r"image caption|legende|bildbeschreibung(?: einblenden)?:?|caption|legend|image source|image \d+ (?:of|/) \d+|\d+\s?/\s?\d+|bild \d+ (?:von|/) \d+|이미지 확대(?:보기)?|拡大(?:する)?|画像を拡大|"
+    r"advertisement|anzeige|i|×|x)\s*", re.I)
+_PHOTO_TAGS: Final = ("img", "amp-img")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundPhoto:
+    """A photo and where its words stood."""
+
+    photo: Photo
+    caption_raw: str | None
+    credit_raw: str | None
+    source: str
+    path: str
+    credit_source: str
+    credit_path: str
+
+
+def photos_of(tree: HtmlElement, *, base: str, head: HtmlElement | None, container: HtmlElement | None,
+              body: Sequence[Block], linked: LinkedData) -> tuple[FoundPhoto, ...]:
+    """The photos of the article, in page order."""
+    keep_out = _ancestors(b.element for b in body)
+    region = _region(tree, head, container)
+    found: list[FoundPhoto] = []
+    seen: set[str] = set()
+    described = _described(linked, base)
+    for image in _images(region, head, container, body):
+        photo = _read(image, base, keep_out, described, len(found))
+        if photo is None:
+            continue
+        key = _key(photo.photo.url) or f"{photo.photo.caption}|{photo.photo.credit}"
+        if key in seen:
+            continue
+        seen.add(key)
+        found.append(photo)
+        if len(found) >= MAX_PHOTOS:
+            break
+    return tuple(found)
+
+
+def _ancestors(elements: Iterator[HtmlElement] | Any) -> set[HtmlElement]:
+    result: set[HtmlElement] = set()
+    for element in elements:
+        node: HtmlElement | None = element
+        while node is not None and node not in result:
+            result.add(node)
+            node = node.getparent()
+    return result
+
+
+def _region(tree: HtmlElement, head: HtmlElement | None, container: HtmlElement | None) -> HtmlElement:
+    """The smallest part that holds both headline and body."""
+    if container is None:
+        return tree
+    if head is None:
+        for ancestor in container.iterancestors():
+            if ancestor.tag in ("article", "main"):
+                return ancestor
+        return container.getparent() if container.getparent() is not None else container
+    above = set(container.iterancestors()) | {container}
+    node: HtmlElement | None = head
+    while node is not None and node not in above:
+        node = node.getparent()
+    if node is None:
+        return tree
+    # The lead image may stand before the part that holds headline and body: one level of <article> or <main> more.
+    for ancestor in node.iterancestors():
+        if ancestor.tag in ("article", "main"):
+            return ancestor
+    return node
+
+
+def _images(region: HtmlElement, head: HtmlElement | None, container: HtmlElement | None,
+            body: Sequence[Block]) -> Iterator[HtmlElement]:
+    """Images of the region that are not in parts beside the article."""
+    holds_body = _ancestors(b.element for b in body)
+    last = body[-1].element if body else None
+    passed_end = False
+    away: set[HtmlElement] = set()
+    for event, element in etree.iterwalk(region, events=("start", "end")):
+        if event == "end":
+            if element is last:
+                passed_end = True
+            continue
+        tag = element.tag
+        if not isinstance(tag, str):
+            continue
+        if element.getparent() in away or (tag in ("nav", "footer", "aside", "form") and element not in holds_body) or _beside(element, holds_body):
+            away.add(element)
+            continue
+        if tag in _PHOTO_TAGS:
+            if passed_end and not _in_same_part(element, last, container):
+                continue
+            yield element
+
+
+def _beside(element: HtmlElement, holds_body: set[HtmlElement]) -> bool:
+    """True for a part that by its names stands beside the article; figures and what they hold are judged apart."""
+    if element in holds_body or element.tag in ("img", "figure", "figcaption", "picture", "source", "amp-img"):
+        return False
+    reason = away_reason(element)
+    if reason is None:
+        return False
+    if reason in ("caption", "captions", "credit", "credits", "copyright", "gallery", "slideshow", "carousel", "swiper",
+                  "slick", "slider", "embed", "embeds", "legend", "overlay", "hidden", "modal", "player", "widget", "tooltip", "skip", "figcaption", "bildunterschrift"):
+        return False
+    return True
+
+
+def _in_same_part(element: HtmlElement, last: HtmlElement | None, container: HtmlElement | None) -> bool:
+    return container is not None and any(a is container for a in element.iterancestors())
+
+
+def _read(image: HtmlElement, base: str, keep_out: set[HtmlElement], described: dict[str, tuple[str | None, str | None, str]],
+          position: int) -> FoundPhoto | None:
+    url = best_url(image, base)
+    figure = next((a for a in image.iterancestors("figure")), None)
+    if url is None and figure is None:
+        return None
+    if _is_junk(image, url):
+        return None
+    scope = _scope(image, keep_out)
+    if _is_teaser(image, scope):
+        return None
+    caption, credit, path = _words_of(scope, image)
+    credit_source, credit_path = "dom", path
+    if not credit:
+        credit = next((v for n in ("data-credit", "data-copyright", "data-credits", "data-photo-credit", "data-author",
+                                   "data-source", "data-photographer", "data-credit-text") if (v := clean(image.get(n) or ""))), None)
+        credit_path = f"{path_of(image)}/@data"
+    if not caption:
+        caption = clean(image.get("data-caption") or image.get("data-image-caption") or image.get("data-description") or "") or None
+        if caption and "<" in caption:
+            caption = clean(re.sub(r"<[^>]*>", " ", caption)) or None
+    known = described.get(_key(url))
+    if known:
+        if not caption and not credit and known[0]:
+            caption, from_caption = _split(known[0])
+            credit = from_caption
+            credit_source, credit_path = "jsonld", known[2]
+        if not credit and known[1]:
+            credit, credit_source, credit_path = known[1], "jsonld", known[2]
+    alt = clean(image.get("alt") or "") or None
+    parsed: Credit | None = parse_credit(credit) if credit else None
+    if parsed is not None and not parsed.text:
+        parsed = None
+    if url is None and caption is None and parsed is None:
+        return None
+    return FoundPhoto(
+        photo=Photo(url=url, caption=caption or None, alt=alt, credit=parsed.text if parsed else None,
+                    photographers=parsed.photographers if parsed else (), agencies=parsed.agencies if parsed else (),
+                    position=position),
+        caption_raw=caption or None, credit_raw=credit if parsed else None, source="dom", path=path,
+        credit_source=credit_source, credit_path=credit_path)
+
+
+# --- the address ------------------------------------------------------------------------------------------------
+
+def best_url(image: HtmlElement, base: str) -> str | None:
+    """The largest address that the page offers for an image, absolute."""
+    offers: list[tuple[float, str]] = []
+    elements = [image]
+    parent = image.getparent()
+    if parent is not None and parent.tag == "picture":
+        elements += list(parent.iter("source"))
+    for element in elements:
+        for name in ("srcset", "data-srcset", "data-lazy-srcset", "data-original-set"):
+            offers.extend(_srcset(element.get(name) or ""))
+        for name in ("data-src", "data-original", "data-lazy-src", "data-full-src", "data-hi-res-src", "src"):
+            value = (element.get(name) or "").strip()
+            if value and not value.startswith("data:"):
+                offers.append((1.0, value))
+    for _size, value in sorted(offers, key=lambda o: -o[0]):
+        try:
+            url = urljoin(base, value)
+            if urlsplit(url).scheme in ("http", "https") and len(url) <= 4096:
+                return re.sub(r"\s", "%20", url)
+        except ValueError:
+            continue
+    return None
+
+
+def _srcset(value: str) -> Iterator[tuple[float, str]]:
+    for match in re.finditer(r"(\S+[^\s,])(?:\s+([\d.]+)([wx]))?\s*(?:,|$)", value):
+        url, number, unit = match.groups()
+        if url.startswith("data:"):
+            continue
+        try:
+            size = float(number) * (1000 if unit == "x" else 1) if number else 1.0
+        except ValueError:
+            size = 1.0
+        yield size, url
+
+
+def _key(url: str | None) -> str:
+    """The file that an address names, whatever its size and format parameters."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    tail = [p for p in parts.path.split("/") if p]
+    name = "/".join(tail[-2:]) if tail else ""
+    name = re.sub(r"[-_](?:\d{2,4}x\d{2,4}|scaled|\d{2,4}w?)(?=\.\w+$)", "", name)
+    return name if re.search(r"\w{6,}", name) else f"{name}?{parts.query}"
+
+
+# --- what is a photo --------------------------------------------------------------------------------------------
+
+def _is_junk(image: HtmlElement, url: str | None) -> bool:
+    for name in ("width", "height"):
+        value = image.get(name) or ""
+        if value.isdigit() and 0 < int(value) < MIN_SIDE:
+            return True
+    if url and _JUNK_URL.search(urlsplit(url).path):
+        return True
+    words = class_words(image, ("class", "id"))
+    parent = image.getparent()
+    if parent is not None:
+        words += " " + class_words(parent, ("class", "id"))
+    return bool(_JUNK_NAME.search(words))
+
+
+def _is_teaser(image: HtmlElement, scope: HtmlElement) -> bool:
+    """An image with a headline or inside a link to another page belongs to that page."""
+    if any(True for _ in scope.iter("h2", "h3", "h4")) and scope.tag != "figure" and not any(True for _ in scope.iter("figcaption")):
+        return True
+    link = next((a for a in image.iterancestors("a")), None)
+    if link is None:
+        return False
+    target = (link.get("href") or "").split("?")[0].lower()
+    if not target or target.startswith(("#", "javascript:")) or re.search(r"\.(?:jpe?g|png|webp|avif|gif)$", target):
+        return False
+    holder = next((a for a in image.iterancestors("figure")), None)
+    has_words = holder is not None and any(clean(c.text_content()) for c in holder.iter("figcaption"))
+    return not has_words and not any(_CAPTION_NAME.search(class_words(e)) or _CREDIT_NAME.search(class_words(e)) for e in scope.iter("div", "span", "p", "figcaption"))
+
+
+def _scope(image: HtmlElement, keep_out: set[HtmlElement]) -> HtmlElement:
+    """The largest part around an image that holds no other photo and nothing of the article's text."""
+    scope = image
+    own = _key(best_url(image, "http://x/"))
+    for level, ancestor in enumerate(image.iterancestors()):
+        if ancestor in keep_out or level >= MAX_CLIMB or ancestor.tag in ("body", "main", "article"):
+            break
+        others = [i for i in ancestor.iter(*_PHOTO_TAGS) if i is not image and _key(best_url(i, "http://x/")) not in ("", own) and not _is_junk(i, best_url(i, "http://x/"))]
+        if others or len(ancestor.text_content()) > MAX_FIGURE_TEXT * 2:
+            break
+        scope = ancestor
+        if ancestor.tag == "figure" and any(clean(c.text_content()) for c in ancestor.iter("figcaption")):
+            break
+    return scope
+
+
+# --- its words --------------------------------------------------------------------------------------------------
+
+_SILENT: Final = frozenset(("script", "style", "noscript", "button", "svg", "template", "iframe", "video", "audio", "input", "select", "form"))
+
+
+def _text(element: HtmlElement, without: Sequence[HtmlElement] = ()) -> str:
+    """Text of an element without controls, hidden helpers and given parts; blocks parted by a space."""
+    out: list[str] = []
+    skip = set(without)
+    events = etree.iterwalk(element, events=("start", "end"))
+    skipped: list[HtmlElement] = []
+    for event, node in events:
+        if event == "start":
+            if not isinstance(node.tag, str) or node.tag in _SILENT or node in skip or _is_helper(node):
+                skipped.append(node)
+                events.skip_subtree()
+                continue
+            if node.tag in ("p", "div", "br", "li", "figcaption"):
+                out.append(" ")
+            if node.text:
+                out.append(node.text)
+        else:
+            if skipped and skipped[-1] is node:
+                skipped.pop()
+                out.append(" ")
+            elif node.tag in ("p", "div", "li"):
+                out.append(" ")
+            if node is not element and node.tail:
+                out.append(node.tail)
+    return clean("".join(out))
+
+
+def _is_helper(node: HtmlElement) -> bool:
+    words = class_words(node, ("class",))
+    return bool(words) and bool(re.search(r"sr-only|screen-?reader|visually-?hidden|visuallyhidden|(?:^|[-_\s])(?:a11y|button|btn|icon)(?:$|[-_\s])|tooltip|share", words))
+
+
+def _words_of(scope: HtmlElement, image: HtmlElement) -> tuple[str | None, str | None, str]:
+    """Caption and credit as the figure shows them, and the path of the element that holds them."""
+    credit_elements = _topmost(e for e in scope.iter() if isinstance(e.tag, str) and e.tag not in _PHOTO_TAGS and e is not scope
+                               and _CREDIT_NAME.search(class_words(e)) and 0 < len(clean(e.text_content())) <= 250)
+    captions = [e for e in scope.iter() if isinstance(e.tag, str) and (e.tag == "figcaption" or e.get("itemprop") == "caption" or _CAPTION_NAME.search(class_words(e, ("class", "data-testid", "itemprop"))))
+                and e.tag not in _PHOTO_TAGS and e.tag != "figure" and not any(i is image for i in e.iter(*_PHOTO_TAGS))]
+    captions = _topmost(captions)
+    credit_elements = [c for c in credit_elements if not any(k is c or k in c.iterancestors() is None for k in ())]
+    caption_text: str | None = None
+    path = path_of(scope)
+    inner = [c for c in credit_elements if c not in captions]
+    for element in captions:
+        text = _strip_ui(_text(element, inner))
+        if text and len(text) <= MAX_CAPTION and not (element in credit_elements):
+            caption_text, path = text, path_of(element)
+            break
+    if caption_text is None and scope.tag == "figure":
+        text = _strip_ui(_text(scope, inner))
+        if text and len(text) <= MAX_CAPTION:
+            caption_text = text
+    credits = [_strip_ui(_text(c)) for c in inner] or [_strip_ui(_text(c)) for c in captions if c in credit_elements]
+    credits = list(dict.fromkeys(c for c in credits if c and strip_lead(c)))
+    credit = _join(credits)
+    if credit is None and caption_text:
+        caption_text, credit = _split(caption_text)
+    elif credit and caption_text:
+        caption_text = caption_text.strip(" |/–-—·,")
+        if re.sub(r"\W+", "", caption_text) == re.sub(r"\W+", "", credit):
+            caption_text = None
+        else:
+            caption_text = re.sub(r"\s*(?:©|\(c\)|(?:photo|image|foto|bild|picture|credit|crédits?|quelle|source|imagen|fotografía)s?\s*:)\s*$", "", caption_text, flags=re.I)
+    return caption_text or None, credit, path
+
+
+def _join(credits: Sequence[str]) -> str | None:
+    kept: list[str] = []
+    for credit in credits:
+        bare = strip_lead(credit)
+        if not any(bare in strip_lead(k) for k in kept):
+            kept = [k for k in kept if strip_lead(k) not in bare]
+            kept.append(credit)
+    return " / ".join(kept) if kept else None
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    caption, credit = split_caption_credit(text)
+    return caption, credit
+
+
+def _topmost(elements: Any) -> list[HtmlElement]:
+    kept: list[HtmlElement] = []
+    inside: set[HtmlElement] = set()
+    for element in elements:
+        if element in inside:
+            continue
+        kept.append(element)
+        inside.update(element.iterdescendants())
+    return kept
+
+
+def _strip_ui(text: str) -> str:
+    previous = None
+    while previous != text:
+        previous = text
+        shorter = _UI.sub("", text, count=1)
+        text = shorter if shorter != text and (not shorter or not re.match(r"[a-zà-ÿ]", shorter) or len(text) - len(shorter) > 12) else text
+    return text.strip()
+
+
+# --- JSON-LD ----------------------------------------------------------------------------------------------------
+
+def _described(linked: LinkedData, base: str) -> dict[str, tuple[str | None, str | None, str]]:
+    """Caption and credit of images by file, as JSON-LD tells them."""
+    result: dict[str, tuple[str | None, str | None, str]] = {}
+    for node in linked.of_type("ImageObject"):
+        value = node.value
+        url = next((u for n in ("contentUrl", "url", "@id") for u in as_list(value.get(n)) if isinstance(u, str)), None)
+        if not url:
+            continue
+        caption = text_value(value.get("caption")) or text_value(value.get("description"))
+        credit = next((t for n in ("creditText", "copyrightNotice", "author", "creator", "copyrightHolder", "credit")
+                       for v in as_list(value.get(n)) if (t := text_value(linked.resolve(v)))), None)
+        if caption or credit:
+            result.setdefault(_key(urljoin(base, url)), (caption, credit, node.path))
+    return result

@@ -1,0 +1,195 @@
+"""The body of an article: which blocks of the page are its text.
+
+trafilatura judges *where* the article is; the page's own blocks say what its paragraphs are. So boundaries are the
+page's, never fused or split, while the choice is checked by a second opinion: the author's own names of the parts,
+the JSON-LD articleBody, and likeness to the blocks that are certain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Final
+
+import trafilatura
+from lxml import etree
+from lxml.html import HtmlElement
+
+from ingest.extract.blocks import HEADINGS, Block
+
+#: Share of the certain text that the container must hold.
+COVERAGE: Final = 0.80
+#: A part that holds more than this share of the certain text is the article, whatever its name.
+PARDON: Final = 0.25
+#: A block of at least this many characters of plain text is a paragraph by its length.
+LONG: Final = 80
+_WORDS: Final = re.compile(r"\w+")
+_BODY_NAME: Final = re.compile(
+    r"article[-_]*(?:body|content|text|copy)|story[-_]*(?:body|content|text)|body[-_]*(?:copy|text|content)|"
+    r"(?:entry|post|news|page|main)[-_]*(?:content|body|text)|articulo[-_]*(?:cuerpo|texto)|artikel[-_]*(?:text|body|inhalt)|"
+    r"text[-_]*(?:body|content)|richtext|article__?(?:body|content)|paragraphs", re.I)
+_LEAD_IN: Final = re.compile(
+    r"^(?:\W*)(?:read (?:more|also|next|the full|:)|lesen sie (?:auch|hier|mehr|dazu)|mehr (?:zum thema|dazu|lesen)|"
+    r"auch interessant|lesetipp|das könnte sie|lee (?:también|más)|leer más|te puede interesar|lea también|"
+    r"lire aussi|à lire aussi|voir aussi|leggi anche|lees ook|läs (?:mer|också)|les (?:også|mer)|læs også|baca juga|"
+    r"xem thêm|czytaj (?:też|także|również)|читайте (?:также|ещё)|see also|related(?: stories| articles?)?:|"
+    r"more (?:from|on|stories)|recommended|trending|watch:|don't miss|sign up|subscribe|advertisement|anzeige|"
+    r"publicidad|publicité|adblock|関連記事|あわせて読みたい|続きを読む|관련기사|더보기|click here to|download our app|"
+    r"follow us|folgen sie|síguenos|join our|copyright|©|all rights reserved|alle rechte vorbehalten)",
+    re.I)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Body:
+    """The blocks of the article and the element around them."""
+
+    blocks: tuple[Block, ...]
+    container: HtmlElement | None
+    method: str  # which judge decided: trafilatura | jsonld | shape | none
+
+
+def key_of(text: str) -> str:
+    """A text by its words alone, for comparing."""
+    return " ".join(_WORDS.findall(text.lower()))
+
+
+def judge(tree: HtmlElement, url: str) -> list[str]:
+    """trafilatura's opinion: the lines of its body text. Settings are pinned; no metadata pass."""
+    work = copy(tree)
+    etree.strip_elements(work, "script", "style", "noscript", "svg", "template", with_tail=False)
+    try:
+        document = trafilatura.bare_extraction(work, url=url, fast=True, include_comments=False, with_metadata=False,
+                                               deduplicate=False, include_tables=True)
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, AssertionError, etree.LxmlError):
+        return []  # its own bugs on odd pages: the other judges decide
+    text = getattr(document, "text", None)
+    return [line for line in text.split("\n") if line.strip()] if isinstance(text, str) else []
+
+
+def body_of(tree: HtmlElement, blocks: Sequence[Block], *, url: str, article_body: str | None,
+            title: str | None) -> Body:
+    """Choose the blocks of the article."""
+    certain_text = " " + " ".join(key_of(line) for line in judge(tree, url)) + " "
+    ld_text = " " + key_of(article_body or "") + " "
+    keys = [key_of(b.text) for b in blocks]
+    in_judge = [bool(k) and f" {k} " in certain_text for k in keys]
+    in_ld = [len(k) > 12 and f" {k} " in ld_text for k in keys]
+    method = "trafilatura"
+    votes = in_judge
+    if sum(len(k) for k, v in zip(keys, in_ld, strict=True) if v) > 0.6 * len(ld_text) and len(ld_text) > 600:
+        votes = [a or b for a, b in zip(in_judge, in_ld, strict=True)]
+        method = "jsonld"
+    if not any(votes):
+        votes, method = [_paragraph_like(b) for b in blocks], "shape"
+    away = _away(blocks, votes)
+    container = _container(blocks, votes, away)
+    if container is None:
+        return Body(blocks=(), container=None, method="none")
+    chosen = _choose(blocks, votes, in_ld, away, container, key_of(title or ""))
+    return Body(blocks=tuple(chosen), container=container, method=method)
+
+
+def _paragraph_like(block: Block) -> bool:
+    return not block.away and len(block.text) >= LONG and block.link_share < 0.3
+
+
+def _away(blocks: Sequence[Block], votes: Sequence[bool]) -> list[str | None]:
+    """Why each block is no article text by the author's names, unless the named part holds much of the article."""
+    held: dict[HtmlElement, int] = {}
+    total = 0
+    for block, vote in zip(blocks, votes, strict=True):
+        if vote:
+            total += len(block.text)
+            for element, _reason in block.away:
+                held[element] = held.get(element, 0) + len(block.text)
+    return [next((why for e, why in b.away if held.get(e, 0) <= PARDON * total), None) for b in blocks]
+
+
+def _container(blocks: Sequence[Block], votes: Sequence[bool], away: Sequence[str | None]) -> HtmlElement | None:
+    """The deepest element that holds most of the certain text, or a body by its own name within it."""
+    weight: dict[HtmlElement, int] = {}
+    total = 0
+    for block, vote, reason in zip(blocks, votes, away, strict=True):
+        if vote and reason is None and block.tag not in HEADINGS:
+            size = min(len(block.text), 600)
+            total += size
+            node: HtmlElement | None = block.element
+            while node is not None:
+                weight[node] = weight.get(node, 0) + size
+                node = node.getparent()
+    if not total:
+        return None
+    best = max((e for e, w in weight.items() if w >= COVERAGE * total), key=_depth)
+    named = [e for e, w in weight.items() if w >= 0.6 * total and _is_named_body(e)]
+    return max(named, key=_depth) if named and _depth(max(named, key=_depth)) > _depth(best) else best
+
+
+def _is_named_body(element: HtmlElement) -> bool:
+    if "articleBody" in (element.get("itemprop") or "").split():
+        return True
+    return any(_BODY_NAME.search(v) for a in ("class", "id", "data-testid") if (v := element.get(a)))
+
+
+def _depth(element: HtmlElement) -> int:
+    return sum(1 for _ in element.iterancestors())
+
+
+def _signature(block: Block, container: HtmlElement) -> str:
+    """What the block is called and where it hangs, up to three levels within the container."""
+    parts: list[str] = []
+    node: HtmlElement | None = block.element
+    while node is not None and node is not container and len(parts) < 3:
+        parts.append(f"{node.tag}.{node.get('class') or ''}")
+        node = node.getparent()
+    return " ".join(parts)
+
+
+def _choose(blocks: Sequence[Block], votes: Sequence[bool], in_ld: Sequence[bool], away: Sequence[str | None],
+            container: HtmlElement, title_key: str) -> list[Block]:
+    inside = [i for i, b in enumerate(blocks) if _within(b.element, container)]
+    support: dict[str, list[int]] = {}
+    for i in inside:
+        if away[i] is None:
+            tally = support.setdefault(_signature(blocks[i], container), [0, 0])
+            tally[0 if votes[i] else 1] += len(blocks[i].text)
+    chosen: list[Block] = []
+    for i in inside:
+        block = blocks[i]
+        if key_of(block.text) == title_key or not _WORDS.search(block.text):
+            continue
+        if away[i] is not None and not in_ld[i]:
+            continue
+        if _LEAD_IN.match(block.text) and len(block.text) < 200 and not in_ld[i]:
+            continue
+        if block.link_share > 0.85 and not in_ld[i]:
+            continue
+        yes, no = support.get(_signature(block, container), (0, 0))
+        if votes[i] or in_ld[i] or yes > no or block.tag in HEADINGS:
+            chosen.append(block)
+    return _trim(chosen)
+
+
+def _trim(chosen: list[Block]) -> list[Block]:
+    """No heading without text after it."""
+    while chosen and chosen[-1].tag in HEADINGS:
+        chosen.pop()
+    return chosen
+
+
+def _within(element: HtmlElement, container: HtmlElement) -> bool:
+    return element is container or any(a is container for a in element.iterancestors())
+
+
+def texts(blocks: Iterable[Block]) -> tuple[str, ...]:
+    """The paragraphs of blocks."""
+    return tuple(b.text for b in blocks)
+
+
+def with_standfirst(body: Sequence[Block], standfirst: Block | None) -> tuple[Block, ...]:
+    """The body with the standfirst at its head, once."""
+    if standfirst is None:
+        return tuple(body)
+    key = key_of(standfirst.text)
+    return (standfirst, *(b for b in body if b is not standfirst and key_of(b.text) != key))

@@ -1,0 +1,195 @@
+"""A pool of extractor processes: a page that breaks one, or takes too long, costs one article and nothing else.
+
+Each worker is a process of its own (spawned, so that nothing of the parent's state reaches extraction) that takes one
+page at a time over a pipe. One that passes its time or dies is killed and replaced; its page gives an ExtractionError.
+With `workers=0` extraction runs in the calling process: no isolation, no time limit, for single pages and tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.connection import Connection, wait
+from typing import Any, Final, Self
+
+from schemas.articles import Article, OutletRef
+from schemas.errors import ExtractionError
+
+#: Seconds that a worker gets to import its libraries before its first page counts against its time.
+START_SECONDS: Final = 60.0
+#: Seconds that a worker gets to end by itself when the pool closes.
+_END_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What `extract` takes: one page."""
+
+    body: bytes  # entity body, transfer- and content-decoded
+    url: str
+    captured: datetime
+    content_type: str | None = None
+    headers: Sequence[tuple[str, str]] = ()
+    outlet: OutletRef | None = None
+
+
+Result = Article | ExtractionError
+
+
+def run_one(job: Job) -> Result:
+    """Extract one page here; errors as values."""
+    from ingest.extract import extract  # here, so that the parent of a pool need not load lxml
+
+    try:
+        return extract(body=job.body, url=job.url, captured=job.captured, content_type=job.content_type,
+                       headers=job.headers, outlet=job.outlet)
+    except ExtractionError as error:
+        return error
+
+
+def _serve(pipe: Connection) -> None:
+    """The loop of a worker: ready, then one result a job, until the pipe closes."""
+    import ingest.extract  # noqa: F401 - loaded before time counts
+
+    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
+        pipe.send("ready")
+        while True:
+            job = pipe.recv()
+            if job is None:
+                return
+            result = run_one(job)
+            if isinstance(result, ExtractionError):
+                pipe.send((result.code, result.message))
+            else:
+                pipe.send(result)
+
+
+class _Worker:
+    """One process, its pipe, and what it does."""
+
+    def __init__(self, context: Any) -> None:
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True, name="pressmark-extract")
+        self.process.start()
+        theirs.close()
+        self.job: int | None = None
+        self.ready = False
+        self.deadline = time.monotonic() + START_SECONDS
+
+    def give(self, number: int, job: Job, seconds: float) -> None:
+        self.pipe.send(job)
+        self.job = number
+        self.deadline = time.monotonic() + seconds + (0 if self.ready else START_SECONDS)
+
+    def end(self, *, now: bool) -> None:
+        if not now:
+            with contextlib.suppress(OSError, ValueError):
+                self.pipe.send(None)
+            self.process.join(_END_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.pipe.close()
+        self.process.close()
+
+
+class ExtractPool:
+    """Extracts pages in processes apart. A context manager; `close` ends the processes."""
+
+    def __init__(self, workers: int, max_seconds: float) -> None:
+        self._size = max(0, workers)
+        self._seconds = max_seconds
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Result]:
+        """One result a job, in the order of the jobs, as soon as it can be given.
+
+        Jobs are taken from the iterable only as workers become free.
+        """
+        if self._size == 0:
+            yield from map(run_one, jobs)
+            return
+        yield from self._run(iter(jobs))
+
+    def _run(self, jobs: Iterator[Job]) -> Iterator[Result]:
+        done: dict[int, Result] = {}
+        given = next_out = 0
+        exhausted = False
+        while not exhausted or next_out < given:
+            # No more results wait to be given than there are workers, times a few: memory stays bounded.
+            while not exhausted and given - next_out < self._size * 4 and (worker := self._free()) is not None:
+                job = next(jobs, None)
+                if job is None:
+                    exhausted = True
+                    break
+                self._give(worker, given, job, done)
+                given += 1
+            if next_out in done:
+                yield done.pop(next_out)
+                next_out += 1
+            elif next_out < given:
+                self._collect(done)
+
+    def _free(self) -> _Worker | None:
+        free = next((w for w in self._workers if w.job is None), None)
+        if free is None and len(self._workers) < self._size:
+            free = _Worker(self._context)
+            self._workers.append(free)
+        return free
+
+    def _give(self, worker: _Worker, number: int, job: Job, done: dict[int, Result]) -> None:
+        try:
+            worker.give(number, job, self._seconds)
+        except (OSError, ValueError, BrokenPipeError):
+            worker.job = number
+            self._drop(worker, done, "a worker process ended", "crashed")
+
+    def _collect(self, done: dict[int, Result]) -> None:
+        """Wait for an answer, an end or a deadline."""
+        busy = [w for w in self._workers if w.job is not None]
+        soonest = min(w.deadline for w in busy)
+        ready = wait([w.pipe for w in busy], timeout=max(0.0, soonest - time.monotonic()))
+        now = time.monotonic()
+        for worker in busy:
+            if worker.pipe in ready:
+                self._receive(worker, done)
+            elif worker.deadline <= now:
+                self._drop(worker, done, f"extraction took longer than {self._seconds:g} s", "too-slow")
+
+    def _receive(self, worker: _Worker, done: dict[int, Result]) -> None:
+        try:
+            answer = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._drop(worker, done, "the worker process ended while it extracted this page", "crashed")
+            return
+        if answer == "ready":
+            worker.ready = True
+            worker.deadline = time.monotonic() + self._seconds
+            return
+        number = worker.job
+        if number is not None:
+            done[number] = ExtractionError(answer[1], code=answer[0]) if isinstance(answer, tuple) else answer
+        worker.job = None
+
+    def _drop(self, worker: _Worker, done: dict[int, Result], message: str, code: str) -> None:
+        if worker.job is not None:
+            done[worker.job] = ExtractionError(message, code=code)
+        self._workers.remove(worker)
+        worker.end(now=True)
+
+    def close(self) -> None:
+        """End the processes. Safe to call twice."""
+        while self._workers:
+            worker = self._workers.pop()
+            worker.end(now=worker.job is not None)

@@ -1,0 +1,205 @@
+"""Photo credits: who took a picture and through whom it came, read out of the line under it.
+
+Pure functions on strings. `parse_credit` splits a credit into photographers and agencies, `split_caption_credit`
+tells a caption from a credit where one string holds both, `looks_like_credit` says whether a string on its own is
+one. Which strings of a page to ask about is left to `ingest.extract.photos`. The rules know credit words of many
+languages and the names of photo agencies, never of outlets. No printer here: the raw string is kept beside the parts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+#: A credit longer than this is a caption or a legal text.
+MAX_CREDIT_CHARS: Final = 200
+
+#: Photo agencies and picture libraries: lower-case alias -> name. Longest alias wins.
+_AGENCIES: Final[dict[str, str]] = {
+    "ap": "AP", "ap photo": "AP", "ap photos": "AP", "ap images": "AP", "ap file": "AP", "the ap": "AP",
+    "ap via": "AP", "associated press": "AP", "the associated press": "AP", "afp": "AFP", "afp photo": "AFP",
+    "afp/getty images": "AFP", "agence france-presse": "AFP", "afp forum": "AFP", "reuters": "Reuters",
+    "reuters connect": "Reuters", "via reuters": "Reuters", "getty images": "Getty Images", "getty": "Getty Images",
+    "gettyimages": "Getty Images", "getty images europe": "Getty Images", "istock": "iStock",
+    "istockphoto": "iStock", "dpa": "dpa", "dpa-zentralbild": "dpa", "dpa images": "dpa", "dpa picture-alliance": "dpa",
+    "dpa-infocom": "dpa", "picture alliance": "Picture Alliance", "picture-alliance": "Picture Alliance",
+    "picturealliance": "Picture Alliance", "epa": "EPA", "epa-efe": "EPA", "epa images": "EPA", "efe": "EFE",
+    "imago": "Imago", "imago images": "Imago", "imago sport": "Imago", "www.imago-images.de": "Imago", "apa": "APA",
+    "apa-images": "APA", "apa images": "APA", "keystone": "Keystone", "keystone-sda": "Keystone", "sda": "SDA",
+    "tt": "TT", "tt nyhetsbyrån": "TT", "scanpix": "Scanpix", "ritzau": "Ritzau", "ritzau scanpix": "Ritzau",
+    "ntb": "NTB", "ntb scanpix": "NTB", "lehtikuva": "Lehtikuva", "ansa": "ANSA", "lapresse": "LaPresse",
+    "europa press": "Europa Press", "kyodo": "Kyodo", "kyodo news": "Kyodo", "共同": "Kyodo", "共同通信": "Kyodo",
+    "jiji": "Jiji", "jiji press": "Jiji", "時事": "Jiji", "時事通信": "Jiji", "yonhap": "Yonhap",
+    "연합뉴스": "Yonhap", "뉴시스": "Newsis", "newsis": "Newsis", "뉴스1": "News1", "news1": "News1",
+    "xinhua": "Xinhua", "新华社": "Xinhua", "新華社": "Xinhua", "tass": "TASS", "тасс": "TASS", "ria": "RIA",
+    "ria novosti": "RIA", "риа новости": "RIA", "sputnik": "Sputnik", "sputniknews": "Sputnik", "zuma": "Zuma",
+    "zuma press": "Zuma", "zuma wire": "Zuma", "zumapress": "Zuma", "pa": "PA", "pa images": "PA", "pa wire": "PA",
+    "pa media": "PA", "press association": "PA", "cp": "The Canadian Press", "the canadian press": "The Canadian Press",
+    "canadian press": "The Canadian Press", "bloomberg": "Bloomberg", "shutterstock": "Shutterstock", "rex": "Shutterstock",
+    "rex features": "Shutterstock", "alamy": "Alamy", "alamy stock photo": "Alamy", "unsplash": "Unsplash",
+    "pexels": "Pexels", "pixabay": "Pixabay", "adobe stock": "Adobe Stock", "stock.adobe.com": "Adobe Stock",
+    "fotolia": "Adobe Stock", "depositphotos": "Depositphotos", "dreamstime": "Dreamstime", "123rf": "123RF",
+    "afp via getty images": "AFP", "sipa": "Sipa", "sipa usa": "Sipa", "sipa press": "Sipa", "abaca": "Abaca",
+    "abacapress": "Abaca", "hans lucas": "Hans Lucas", "magnum": "Magnum", "magnum photos": "Magnum", "upi": "UPI",
+    "usa today sports": "Imagn", "imagn images": "Imagn", "icon sportswire": "Icon Sportswire", "nurphoto": "NurPhoto",
+    "anadolu": "Anadolu", "anadolu agency": "Anadolu", "belga": "Belga", "anp": "ANP", "pap": "PAP", "mti": "MTI",
+    "čtk": "ČTK", "ctk": "ČTK", "agerpres": "Agerpres", "bns": "BNS", "elta": "ELTA", "lusa": "Lusa", "pti": "PTI",
+    "ani": "ANI", "antara": "Antara", "ttxvn": "TTXVN", "vna": "TTXVN", "bernama": "Bernama", "cna": "CNA",
+    "aap": "AAP", "eyevine": "eyevine", "laif": "laif", "ddp": "ddp", "ddp images": "ddp", "epd": "epd", "kna": "KNA",
+    "backgrid": "Backgrid", "splash": "Splash News", "splash news": "Splash News", "swns": "SWNS", "wireimage": "WireImage",
+    "filmmagic": "FilmMagic", "contacto": "Contacto", "zuma/contacto": "Contacto", "panos": "Panos", "redux": "Redux",
+    "vii": "VII", "noor": "NOOR", "polaris": "Polaris", "corbis": "Corbis", "witters": "Witters", "nordphoto": "Nordphoto",
+    "freepik": "Freepik", "wikimedia": "Wikimedia Commons", "wikimedia commons": "Wikimedia Commons", "flickr": "Flickr",
+    "gamma-rapho": "Gamma-Rapho", "cover images": "Cover Images", "nasa": "NASA", "esa": "ESA", "mega": "MEGA",
+    "bpa": "BPA", "action press": "action press", "bestimage": "Bestimage", "maxppp": "MaxPPP", "icp": "ICP",
+    "quality sport images": "Quality Sport Images", "globallookpress": "Global Look Press",
+    "global look press": "Global Look Press", "коммерсантъ": "Kommersant Photo",
+}
+
+# Words that open a credit. Those of the first group need a colon or stand before a name; the signs stand alone.
+_NOUNS: Final = (
+    r"(?:image|picture|photo(?:graph)?|photos|file photo|cover photo|lead photo|illustration|graphic|map|video|"
+    r"screenshot|screengrab|still)?\s*(?:credits?|source|courtesy(?: of)?|provided by|supplied by|by)|"
+    r"photo(?:s|graph|graphs|graphy|grapher)?(?: illustration)?|images?|pictures?|pics?|handout|"
+    r"foto(?:s|grafía|grafia|graf|graaf|kredit|credits?|nachweis|quelle)?|fotó|fotók|bilder?|bildquelle|bildnachweis|"
+    r"bildrechte|bildcredits?|illustration|grafik|montage|quelle|crédits?(?: photo)?|crédito|créditos|photographie|"
+    r"imagen|imatge|imagem|image|fuente|cedida|cortesía|reprodução|divulgação|fonte|immagine|credito|"
+    r"фото|фотография|снимка|zdjęcie|fot\.?|zdroj|nuotr\.?|nuotrauka|valokuva|kuva|kilde|foto av|bild från|"
+    r"fotograf[ií]a|ảnh|hình ảnh|nguồn|sumber|dok\.?|dokumentasi|ภาพ|صورة|تصوير|عکس|写真|撮影|画像|圖片?|图片?|"
+    r"圖/|摄影|攝影|사진|फोटो|copyright|rechte|getty|screenshot"
+)
+_LEAD: Final = re.compile(
+    rf"^\s*(?:[\[(（]\s*)?(?:(?:{_NOUNS})\s*[:：｜|=]\s*|[©ⓒ℗]\s*|\(\s*[cC]\s*\)\s*|copyright\s+(?=\S)|"
+    r"📷\s*|📸\s*|(?:photo|picture|image|photograph|illustration)s?\s+(?:credit|by|courtesy(?: of)?|via)[:\s]\s*|"
+    r"(?:foto|bild)\s+(?:von|av|af|de|di)\s+)",
+    re.IGNORECASE,
+)
+_YEAR: Final = re.compile(r"^(?:19|20)\d\d\b[,:\s]*")
+_TAIL: Final = re.compile(
+    r"[\s.,;]*(?:\(\s*\)|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
+    r"todos los derechos reservados\.?)\s*$",
+    re.IGNORECASE,
+)
+_SPLIT: Final = re.compile(r"\s*(?:/|\||;|•|·|,|&|\+| - | – | — |\bvia\b|\bfor\b|\bfür\b|\bpara\b|\bpour\b|\s+and\s+|\s+und\s+|\s+et\s+|\s+y\s+)\s*")
+_STAFF: Final = re.compile(
+    r"\b(?:handout|pool|file|archiv|archive|archives|archivo|staff|photo|foto|bild|image|images|wire|news|press|agency|"
+    r"illustration|montage|collage|grafik|screenshot|courtesy|copyright|uncredited|stringer|symbolbild|newspapers|media|"
+    r"ministry|university|museum|police|polizei|government|department|office|service|library|studio|studios|group|"
+    r"gmbh|ltd|inc|llc|verlag|magazine|times|post|facebook|instagram|twitter|youtube|tiktok|\.com|\.de|\.org)\b",
+    re.IGNORECASE,
+)
+_PERSON: Final = re.compile(r"^[^\W\d_][\w'’.\-]*(?:\s+(?:[a-z]{1,4}\s+)?[^\W\d_][\w'’.\-]*){1,3}$")
+_CJK_PERSON: Final = re.compile(r"^[\u4e00-\u9fff\uac00-\ud7af]{2,5}$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credit:
+    """A photo credit, raw and split."""
+
+    raw: str  # as given to `parse_credit`
+    text: str  # without lead-in words, enclosing brackets and rights formulas
+    photographers: tuple[str, ...]
+    agencies: tuple[str, ...]
+
+
+def strip_lead(text: str) -> str:
+    """A credit without "Photo:", "©", enclosing brackets and rights formulas."""
+    previous = None
+    while previous != text:
+        previous = text
+        text = _LEAD.sub("", text).strip()
+        text = _YEAR.sub("", text) or text
+        if len(text) > 2 and text[0] in "([（【" and text[-1] in ")]）】" and not re.search(r"[()\[\]（）]", text[1:-1]):
+            text = text[1:-1].strip()
+        if text.endswith((")", "）", "]")) and not re.search(r"[(\[（]", text):
+            text = text[:-1].strip()
+    text = _TAIL.sub("", text) or text
+    return text.strip(" \t\n/|,;:–—-·")
+
+
+def parse_credit(raw: str) -> Credit:
+    """Split a credit into photographers and agencies.
+
+    `© AP Photo/Kostiantyn Liberov` gives photographer Kostiantyn Liberov, agency AP. What is neither a known agency
+    nor shaped like a person's name stays in `text` alone: nothing is guessed.
+    """
+    text = strip_lead(raw)
+    photographers: list[str] = []
+    agencies: list[str] = []
+    for part in _SPLIT.split(re.sub(r"[()\[\]（）]", " / ", text)):
+        part = re.sub(r"^(?:by|von|de|foto|photo|bild|photograph)\b[:\s]+", "", part.strip(" .:"), flags=re.IGNORECASE)
+        if not part:
+            continue
+        agency = agency_name(part)
+        if agency:
+            if agency not in agencies:
+                agencies.append(agency)
+            continue
+        if _looks_like_person(part) and part not in photographers:
+            photographers.append(_recase(part))
+    return Credit(raw=raw, text=text, photographers=tuple(dict.fromkeys(photographers)), agencies=tuple(agencies))
+
+
+def agency_name(part: str) -> str | None:
+    """The name of the photo agency that a string stands for, or None."""
+    key = " ".join(part.lower().strip(" .:").split())
+    return _AGENCIES.get(key) or _AGENCIES.get(key.removesuffix(" photo").removesuffix(" images").strip())
+
+
+def _looks_like_person(part: str) -> bool:
+    if _CJK_PERSON.match(part):
+        return True
+    return bool(_PERSON.match(part)) and not _STAFF.search(part) and not part.islower()
+
+
+def _recase(name: str) -> str:
+    """`BERTRAND GUAY` -> `Bertrand Guay`; mixed case stays as written."""
+    return name.title() if name.isupper() and name.isascii() and " " in name else name
+
+
+def looks_like_credit(text: str) -> bool:
+    """True where a string on its own reads as a photo credit: a lead-in word, or a chain that holds an agency."""
+    text = text.strip()
+    if not text or len(text) > MAX_CREDIT_CHARS:
+        return False
+    if _LEAD.match(text):
+        return len(strip_lead(text)) > 1
+    if text.endswith(("提供", "撮影", "제공", "공동취재단")) and len(text) <= 40:
+        return True
+    parts = [p for p in _SPLIT.split(re.sub(r"[()（）]", " / ", text)) if p]
+    return len(parts) <= 6 and any(agency_name(p) for p in parts) and all(len(p.split()) <= 5 for p in parts)
+
+
+_EMBEDDED: Final = re.compile(
+    rf"(?:(?<=[.!?…»”\"')\]\s])|^)\s*[\[(（|–-]?\s*(?:(?:{_NOUNS})\s*[:：]|[©ⓒ]|\([cC]\)\s)", re.IGNORECASE
+)
+_PAREN: Final = re.compile(r"[\[(（]([^()\[\]（）]{2,120})[\])）]\s*\.?\s*$")
+_SQUARE_TAIL: Final = re.compile(r"[＝=]\s*([^＝=]{1,30}(?:撮影|提供|写す))\s*$")
+
+
+def split_caption_credit(text: str) -> tuple[str, str | None]:
+    """Caption and credit of a string that may hold both; the credit is raw, lead-in words included.
+
+    Recognised: a credit word or sign that follows the caption, a bracketed credit at its end, an agency chain after
+    the last full stop or bar.
+    """
+    text = text.strip()
+    if looks_like_credit(text) and (_LEAD.match(text) is None or not re.search(r"[.!?]\s+\w{3}", text)):
+        return "", text
+    matches = list(_EMBEDDED.finditer(text))
+    for match in reversed(matches):
+        head, tail = text[:match.start()].rstrip(" |–-("), text[match.start():].strip(" |–-")
+        if head and tail and len(tail) <= MAX_CREDIT_CHARS and strip_lead(tail):
+            return head, tail
+    paren = _PAREN.search(text)
+    if paren and looks_like_credit(paren.group(1)):
+        return text[:paren.start()].rstrip(), paren.group(1)
+    square = _SQUARE_TAIL.search(text)
+    if square:
+        return text[:square.start()].rstrip(), square.group(1)
+    for sep in (" | ", "| ", ". ", "! ", "? ", "。"):
+        at = text.rfind(sep)
+        if at > 0 and looks_like_credit(text[at + len(sep):]):
+            return text[:at + len(sep.rstrip())].rstrip(" |"), text[at + len(sep):]
+    return text, None
