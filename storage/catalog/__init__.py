@@ -1,0 +1,33 @@
+"""The catalog: named queries over SQLite or PostgreSQL that return values, never rows.
+
+The only room of SQLAlchemy and Alembic.
+"""
+
+from storage.catalog.catalog import Catalog, swap_in
+from storage.catalog.tx import Tx
+from storage.catalog.values import (
+    EntryRow,
+    ExtractionRow,
+    HostState,
+    LogState,
+    RecordRow,
+    SegmentRow,
+    SnapshotRow,
+    TallyRow,
+    VersionRow,
+)
+
+__all__ = [
+    "Catalog",
+    "EntryRow",
+    "ExtractionRow",
+    "HostState",
+    "LogState",
+    "RecordRow",
+    "SegmentRow",
+    "SnapshotRow",
+    "TallyRow",
+    "Tx",
+    "VersionRow",
+    "swap_in",
+]

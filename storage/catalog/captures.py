@@ -1,0 +1,161 @@
+"""Acknowledged captures and attempts, and how extraction of each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, func, insert, select, update
+
+from schemas.captures import Capture, Ending, Role
+from schemas.errors import InvalidValue, NotFound
+from schemas.instants import from_micros, to_micros
+from storage.catalog.base import Queries, clean, from_words, words
+from storage.catalog.tables import captures, log_state, records
+from storage.catalog.values import ExtractionRow, RecordRow, TallyRow
+
+STATES: Final = ("pending", "done", "failed", "none")
+
+# The log's row orders captures too: see `tables.log_state`.
+_NEXT_SEQ: Final = update(log_state).values(next_seq=log_state.c.next_seq + 1).returning(log_state.c.next_seq)
+_ADD: Final = insert(captures)
+_SET: Final = (
+    update(captures)
+    .where(captures.c.id == bindparam("of"))
+    .values(extraction=bindparam("state"), extraction_code=bindparam("code"), extractor=bindparam("by"))
+)
+_FOREIGN: Final = ("media_type", "location", "etag", "last_modified", "item_url")
+_PLAIN: Final = (
+    "id",
+    "kind",
+    "url",
+    "outlet_id",
+    "status",
+    "payload_digest",
+    "payload_length",
+    "refers_to",
+    "via",
+    "wall",
+    "log_index",
+)
+
+
+class Captures(Queries):
+    """Acknowledged captures and attempts."""
+
+    __slots__ = ()
+
+    def add(self, capture: Capture) -> Capture:
+        """Acknowledge a capture or attempt whose records are durable; gives it its `seq`.
+
+        An article's page that is `usable` starts with extraction pending, everything else with none.
+        """
+        seq = self._connection.execute(_NEXT_SEQ).scalar_one() - 1
+        pending = capture.role is Role.ARTICLE and capture.usable
+        row = {name: getattr(capture, name) for name in _PLAIN}
+        row.update({name: clean(getattr(capture, name)) for name in _FOREIGN})
+        row.update(
+            seq=seq,
+            date=to_micros(capture.date),
+            role=capture.role.value,
+            ending=capture.ending.value,
+            hints=words(capture.hints),
+            extraction="pending" if pending else "none",
+        )
+        self._connection.execute(_ADD, row)
+        return replace(capture, seq=seq)
+
+    def get(self, capture_id: str) -> Capture | None:
+        """One capture by its id."""
+        row = self._connection.execute(select(captures).where(captures.c.id == capture_id)).first()
+        return capture_of_row(row) if row else None
+
+    def for_url(self, url: str) -> list[Capture]:
+        """All captures of a URL, newest first."""
+        return self._list(
+            select(captures)
+            .where(captures.c.url == url)
+            .order_by(captures.c.date.desc(), captures.c.seq.desc())
+        )
+
+    def after(self, seq: int, limit: int, roles: Sequence[str] | None = None) -> list[Capture]:
+        """Captures acknowledged after `seq`, in that order. Nothing lower is committed later."""
+        query = select(captures).where(captures.c.seq > seq).order_by(captures.c.seq).limit(limit)
+        if roles is not None:
+            query = query.where(captures.c.role.in_([str(role) for role in roles]))
+        return self._list(query)
+
+    def records_of(self, capture_id: str) -> list[RecordRow]:
+        """The records of a capture as they stand in its segment."""
+        query = (
+            select(records)
+            .where(records.c.event_id == capture_id)
+            .order_by(records.c.segment, records.c.offset)
+        )
+        return [RecordRow(**row._mapping) for row in self._connection.execute(query)]
+
+    def tallies(self) -> list[TallyRow]:
+        """How many captures and attempts ended alike, by outlet, role, kind, ending, status and wall."""
+        columns = [captures.c[name] for name in ("outlet_id", "role", "kind", "ending", "status", "wall")]
+        query = select(*columns, func.count().label("count")).group_by(*columns)
+        rows = [TallyRow(**row._mapping) for row in self._connection.execute(query)]
+        return sorted(
+            rows, key=lambda r: (r.outlet_id or "", r.role, r.kind, r.ending, r.status or 0, r.wall or "")
+        )
+
+    def set_extraction(
+        self, capture_id: str, state: str, code: str | None = None, extractor: str | None = None
+    ) -> None:
+        """Note how extraction of a capture stands. Raises InvalidValue (state), NotFound (capture)."""
+        if state not in STATES:
+            raise InvalidValue(f"extraction is one of {', '.join(STATES)}, not {state!r}")
+        done = self._connection.execute(
+            _SET, {"of": capture_id, "state": state, "code": code, "by": extractor}
+        )
+        if done.rowcount == 0:
+            raise NotFound(f"the catalog knows no capture {capture_id}", remedy="run `pressmark rebuild`")
+
+    def extraction(self, capture_id: str) -> ExtractionRow | None:
+        """How extraction of a capture stands."""
+        query = select(captures.c.extraction, captures.c.extraction_code, captures.c.extractor)
+        row = self._connection.execute(query.where(captures.c.id == capture_id)).first()
+        return ExtractionRow(state=row[0], code=row[1], extractor=row[2]) if row else None
+
+    def extractions(self) -> dict[tuple[str, str | None], int]:
+        """How many article captures stand at each (extraction state, code)."""
+        columns = (captures.c.extraction, captures.c.extraction_code)
+        query = select(*columns, func.count()).where(captures.c.role == Role.ARTICLE.value).group_by(*columns)
+        return {(row[0], row[1]): row[2] for row in self._connection.execute(query)}
+
+    def pending(self, limit: int, outlets: Sequence[str] | None = None) -> list[Capture]:
+        """Article captures that wait for extraction, oldest first."""
+        query = (
+            select(captures)
+            .where(captures.c.extraction == "pending", captures.c.role == Role.ARTICLE.value)
+            .order_by(captures.c.seq)
+            .limit(limit)
+        )
+        if outlets is not None:
+            query = query.where(captures.c.outlet_id.in_(list(outlets)))
+        return self._list(query)
+
+    def count(self) -> int:
+        """How many captures and attempts are known."""
+        return self._connection.scalar(select(func.count()).select_from(captures)) or 0
+
+    def _list(self, query: Any) -> list[Capture]:
+        return [capture_of_row(row) for row in self._connection.execute(query)]
+
+
+def capture_of_row(row: Row[Any]) -> Capture:
+    """The capture that a row of `captures` holds."""
+    found = row._mapping
+    return Capture(
+        seq=found["seq"],
+        date=from_micros(found["date"]),
+        role=Role(found["role"]),
+        ending=Ending(found["ending"]),
+        hints=from_words(found["hints"]),
+        **{name: found[name] for name in _PLAIN + _FOREIGN},
+    )

@@ -1,0 +1,27 @@
+"""Key and value: what an archive notes of itself once (its origin, when the last audit ended)."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from storage.catalog.base import Queries
+from storage.catalog.tables import meta
+
+
+class Meta(Queries):
+    """Key and value."""
+
+    __slots__ = ()
+
+    def get(self, key: str) -> str | None:
+        """The value noted under a key."""
+        value: str | None = self._connection.scalar(select(meta.c.value).where(meta.c.key == key))
+        return value
+
+    def set(self, key: str, value: str) -> None:
+        """Note a value under a key, in place of an older one."""
+        insert = self._insert(meta)
+        self._connection.execute(
+            insert.on_conflict_do_update(index_elements=[meta.c.key], set_={"value": insert.excluded.value}),
+            {"key": key, "value": value},
+        )

@@ -1,0 +1,322 @@
+"""The first tables.
+
+A copy of `tables` as it stood at this revision: never changed once a Pressmark with it was released.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+revision = "0001"
+down_revision = None
+
+#: Byte order on both databases: ISO dates, names and cursors must not sort by the server's locale.
+TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+
+#: SQLite makes a row id only of a column that is called INTEGER.
+ROW_ID: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", TEXT, primary_key=True),
+    Column("value", TEXT, nullable=False),
+)
+
+outlets = Table(
+    "outlets",
+    metadata,
+    Column("id", TEXT, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("url", TEXT, nullable=False),
+    Column("domain", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("every", Integer),
+    Column("added", BigInteger),
+)
+
+# Row ids of sources, items and versions are held by others for a while, so they are never given out twice.
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("outlet_id", TEXT, ForeignKey("outlets.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("url", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("next_due", BigInteger, nullable=False),
+    Column("polled", BigInteger),
+    Column("etag", TEXT),
+    Column("last_modified", TEXT),
+    Column("last_capture", TEXT),
+    Column("last_keys", TEXT, nullable=False),
+    Column("polls", Integer, nullable=False),
+    Column("gaps", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Index("ix_sources_outlet_id", "outlet_id"),
+    Index("ix_sources_next_due", "next_due"),
+    sqlite_autoincrement=True,
+)
+
+# URLs come from strangers and may be longer than a B-tree page of PostgreSQL takes: the unique key is a
+# digest.
+items = Table(
+    "items",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("outlet_id", TEXT, ForeignKey("outlets.id"), nullable=False),
+    Column("url", TEXT, nullable=False),
+    Column("key", TEXT, nullable=False),
+    Column("key_digest", LargeBinary, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("found", BigInteger, nullable=False),
+    Column("found_in", TEXT),
+    Column("next_due", BigInteger),
+    Column("stage", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("etag", TEXT),
+    Column("last_modified", TEXT),
+    Column("last_capture", TEXT),
+    Column("article_id", TEXT),
+    Column("lastmod", TEXT),
+    Column("hints", TEXT, nullable=False),
+    UniqueConstraint("key_digest", "outlet_id"),
+    Index("ix_items_next_due", "next_due"),
+    sqlite_autoincrement=True,
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", TEXT, primary_key=True),
+    Column("next_ok", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("owner", TEXT),
+    Column("until", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": 70},  # room for the claim of a host to stay on its page
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("name", TEXT, primary_key=True),
+    Column("kind", TEXT, nullable=False),
+    Column("worker", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("object_key", TEXT),
+    Column("length", BigInteger),
+    Column("sha256", TEXT),
+    Column("created", BigInteger, nullable=False),
+)
+
+# No foreign key between records, captures and segments: that each has the other is what an audit proves,
+# and a rebuild meets damage where one is gone.
+records = Table(
+    "records",
+    metadata,
+    Column("record_id", TEXT, primary_key=True),
+    Column("type", TEXT, nullable=False),
+    Column("segment", TEXT, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("digest", TEXT, nullable=False),
+    Column("block_digest", TEXT),
+    Column("payload_digest", TEXT),
+    Column("target_uri", TEXT),
+    Column("date", BigInteger, nullable=False),
+    Column("event_id", TEXT),
+    UniqueConstraint("segment", "offset"),
+    Index("ix_records_digest", "digest"),
+    Index("ix_records_event_id", "event_id"),
+)
+
+captures = Table(
+    "captures",
+    metadata,
+    Column("seq", ROW_ID, primary_key=True, autoincrement=False),
+    Column("id", TEXT, nullable=False, unique=True),
+    Column("kind", TEXT, nullable=False),
+    Column("url", TEXT, nullable=False),
+    Column("date", BigInteger, nullable=False),
+    Column("outlet_id", TEXT),
+    Column("role", TEXT, nullable=False),
+    Column("ending", TEXT, nullable=False),
+    Column("status", SmallInteger),
+    Column("media_type", TEXT),
+    Column("location", TEXT),
+    Column("etag", TEXT),
+    Column("last_modified", TEXT),
+    Column("payload_digest", TEXT),
+    Column("payload_length", BigInteger),
+    Column("refers_to", TEXT),
+    Column("via", TEXT),
+    Column("wall", TEXT),
+    Column("log_index", BigInteger),
+    Column("hints", TEXT, nullable=False),
+    Column("item_url", TEXT),
+    Column("extraction", TEXT, nullable=False),
+    Column("extraction_code", TEXT),
+    Column("extractor", TEXT),
+    Index("ix_captures_url", "url", postgresql_using="hash"),
+)
+Index(
+    "ix_captures_payload_digest",
+    captures.c.payload_digest,
+    sqlite_where=captures.c.payload_digest.is_not(None),
+    postgresql_where=captures.c.payload_digest.is_not(None),
+)
+Index(
+    "ix_captures_pending",
+    captures.c.seq,
+    sqlite_where=captures.c.extraction == "pending",
+    postgresql_where=captures.c.extraction == "pending",
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("row_id", ROW_ID, primary_key=True),
+    Column("article_id", TEXT, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("extractor", TEXT, nullable=False),
+    Column("content_key", TEXT, nullable=False),
+    Column("conversion_id", TEXT, nullable=False, unique=True),
+    Column("capture_id", TEXT, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("log_index", BigInteger, nullable=False, unique=True),
+    Column("outlet_id", TEXT, nullable=False),
+    Column("url", TEXT, nullable=False),
+    Column("canonical_url", TEXT, nullable=False),
+    Column("title", TEXT),
+    Column("published", TEXT),
+    Column("modified", TEXT),
+    Column("language", TEXT),
+    Column("kind", TEXT, nullable=False),
+    Column("access", TEXT, nullable=False),
+    Column("wall", TEXT),
+    Column("text_sha256", TEXT, nullable=False),
+    Column("word_count", Integer, nullable=False),
+    Column("truncated", TEXT),
+    Column("credits", TEXT, nullable=False),
+    Column("block", TEXT, nullable=False),
+    UniqueConstraint("article_id", "extractor", "content_key"),
+    Index("ix_versions_article_id", "article_id", "log_index"),
+    Index("ix_versions_url", "url", postgresql_using="hash"),
+    Index("ix_versions_canonical_url", "canonical_url", postgresql_using="hash"),
+    sqlite_autoincrement=True,
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("row_id", BigInteger, ForeignKey("versions.row_id"), primary_key=True),
+    Column("capture_id", TEXT, primary_key=True),
+    Column("date", BigInteger, nullable=False),
+    Index("ix_sightings_capture_id", "capture_id"),
+    sqlite_with_rowid=False,
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("index", ROW_ID, primary_key=True, autoincrement=False),
+    Column("type", TEXT, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("subject", TEXT),
+    Index("ix_entries_subject", "subject"),
+)
+
+# One row. `next_seq`, the captures' counter, stands here too, so that one row lock orders both: a cursor
+# over either never meets a lower number that was committed later.
+log_state = Table(
+    "log_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("next_index", BigInteger, nullable=False),
+    Column("next_seq", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("checkpoint", TEXT),
+    Column("checkpoint_size", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("origin", TEXT, nullable=False),
+    postgresql_with={"fillfactor": 20},  # updated in every write: keep its versions on one page
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", TEXT, primary_key=True),
+    Column("holder", TEXT, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("hash", BigInteger, primary_key=True, autoincrement=False),
+    Column("row_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("name", TEXT, primary_key=True),
+    Column("version", TEXT, primary_key=True),
+    Column("tree_size", BigInteger, nullable=False),
+    Column("root", TEXT, nullable=False),
+    Column("manifest_sha256", TEXT, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("log_index", BigInteger, nullable=False),
+    Column("prefix", TEXT, nullable=False),
+)
+
+
+def upgrade() -> None:
+    """Make the tables, and the one row of `log_state`: an empty log."""
+    connection = op.get_bind()
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(
+        log_state.insert(),
+        {
+            "id": 1,
+            "next_index": 0,
+            "next_seq": 1,
+            "size": 0,
+            "root": hashlib.sha256(b"").digest(),
+            "checkpoint_size": 0,
+            "epoch": 0,
+            "origin": "",
+        },
+    )

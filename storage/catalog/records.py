@@ -1,0 +1,92 @@
+"""WARC records and where they stand, and the original that a revisit may point at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, case, func, insert, select
+
+from schemas.captures import Capture, Ending
+from storage.catalog.base import BATCH, Queries
+from storage.catalog.captures import capture_of_row
+from storage.catalog.tables import captures, records
+from storage.catalog.values import RecordRow
+
+_FIELDS: Final = tuple(column.name for column in records.c)
+_ADD: Final = insert(records)
+_SEGMENT: Final = (
+    select(records)
+    .where(records.c.segment == bindparam("segment"), records.c.offset > bindparam("after"))
+    .order_by(records.c.offset)
+    .limit(BATCH)
+)
+_ORIGINAL: Final = (
+    select(captures)
+    .where(
+        captures.c.payload_digest == bindparam("payload_digest"),
+        captures.c.kind == "response",
+        captures.c.status.between(200, 299),
+        captures.c.ending == Ending.COMPLETE.value,
+        captures.c.payload_length > 0,
+    )
+    .order_by(case((captures.c.url == bindparam("url"), 0), else_=1), captures.c.seq)
+    .limit(1)
+)
+
+
+class Records(Queries):
+    """WARC records and where they stand."""
+
+    __slots__ = ()
+
+    def add(self, rows: Sequence[RecordRow]) -> None:
+        """Note records that are durable in their segment."""
+        if rows:
+            self._connection.execute(_ADD, [{name: getattr(row, name) for name in _FIELDS} for row in rows])
+
+    def get(self, record_id: str) -> RecordRow | None:
+        """One record by its id, without angle brackets."""
+        return self._one(select(records).where(records.c.record_id == record_id))
+
+    def by_digest(self, digest: str) -> RecordRow | None:
+        """One record by its record digest, `sha256:hex`."""
+        return self._one(select(records).where(records.c.digest == digest).limit(1))
+
+    def of_event(self, event_id: str) -> list[RecordRow]:
+        """The records of one event, as they stand in the segment."""
+        query = (
+            select(records)
+            .where(records.c.event_id == event_id)
+            .order_by(records.c.segment, records.c.offset)
+        )
+        return [_row(row) for row in self._connection.execute(query)]
+
+    def in_segment(self, name: str) -> Iterator[RecordRow]:
+        """The records of a segment by offset; read in runs, so that a large one needs no memory."""
+        after = -1
+        while rows := self._connection.execute(_SEGMENT, {"segment": name, "after": after}).all():
+            for row in rows:
+                yield _row(row)
+            after = rows[-1].offset
+
+    def count(self) -> int:
+        """How many records are known."""
+        return self._connection.scalar(select(func.count()).select_from(records)) or 0
+
+    def original_for(self, payload_digest: str, url: str) -> Capture | None:
+        """What a revisit with this payload may point at (ISO 28500 6.7.2): a complete, non-empty 2xx
+        response.
+
+        One of the same URL first, then the earliest.
+        """
+        row = self._connection.execute(_ORIGINAL, {"payload_digest": payload_digest, "url": url}).first()
+        return capture_of_row(row) if row else None
+
+    def _one(self, query: Any) -> RecordRow | None:
+        row = self._connection.execute(query).first()
+        return _row(row) if row else None
+
+
+def _row(row: Row[Any]) -> RecordRow:
+    return RecordRow(**row._mapping)

@@ -1,0 +1,42 @@
+"""Sealed datasets. Their files are in the object store; `storage.datasets` builds and verifies them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+
+from storage.catalog.base import Queries
+from storage.catalog.tables import snapshots
+from storage.catalog.values import SnapshotRow
+
+
+class Snapshots(Queries):
+    """Sealed datasets."""
+
+    __slots__ = ()
+
+    def add(self, row: SnapshotRow) -> None:
+        """Note a snapshot whose files are durable and whose entry is in the log."""
+        self._connection.execute(insert(snapshots), asdict(row))
+
+    def get(self, name: str, version: str | None = None) -> SnapshotRow | None:
+        """One snapshot; the newest version where none is named."""
+        query = (
+            select(snapshots).where(snapshots.c.name == name).order_by(snapshots.c.log_index.desc()).limit(1)
+        )
+        if version is not None:
+            query = query.where(snapshots.c.version == version)
+        row = self._connection.execute(query).first()
+        return _row(row) if row else None
+
+    def all(self) -> list[SnapshotRow]:
+        """All snapshots in the order in which they were logged."""
+        return [
+            _row(row) for row in self._connection.execute(select(snapshots).order_by(snapshots.c.log_index))
+        ]
+
+
+def _row(row: Row[Any]) -> SnapshotRow:
+    return SnapshotRow(**row._mapping)

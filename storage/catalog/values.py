@@ -1,0 +1,142 @@
+"""The values that the catalog returns where no noun in `schemas` fits.
+
+Rows of SQLAlchemy never leave this package: callers get these, or values from `schemas`. All instants are
+microseconds since 1970-01-01 UTC; record ids carry no angle brackets; digests read `sha256:hex`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostState:
+    """How one host may be asked: whose it is just now, and when the next request may leave."""
+
+    host: str
+    next_ok: int = 0  # microseconds: no request before this
+    failures: int = 0  # in a row
+    owner: str | None = None  # worker that holds the host
+    until: int = 0  # microseconds: when the owner's claim ends by itself
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SegmentRow:
+    """One segment file."""
+
+    name: str
+    kind: str  # warc | text
+    worker: str
+    state: str  # open | sealed | lost
+    object_key: str | None  # None until it is in the object store
+    length: int | None  # bytes, once sealed
+    sha256: str | None  # of the sealed file
+    created: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordRow:
+    """One WARC record and where it stands."""
+
+    record_id: str
+    type: str
+    segment: str
+    offset: int  # bytes from the start of the segment to the gzip member
+    length: int  # bytes of the gzip member
+    digest: str  # record digest
+    block_digest: str | None
+    payload_digest: str | None
+    target_uri: str | None
+    date: int
+    event_id: str | None  # Capture.id, or the record's own id where the event is one record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TallyRow:
+    """How many captures and attempts ended alike."""
+
+    outlet_id: str | None
+    role: str
+    kind: str
+    ending: str
+    status: int | None
+    wall: str | None
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtractionRow:
+    """How extraction of one capture stands."""
+
+    state: str  # pending | done | failed | none
+    code: str | None  # why it failed
+    extractor: str | None  # short identity of who tried
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VersionRow:
+    """One distinct content of one article under one extractor."""
+
+    row_id: int | None  # None until it was added
+    article_id: str
+    version: int  # from 1, by log index
+    extractor: str  # short identity
+    content_key: str
+    conversion_id: str  # record id of the conversion record
+    capture_id: str  # the first capture that showed it
+    first_seen: int
+    last_seen: int
+    log_index: int
+    outlet_id: str
+    url: str
+    canonical_url: str
+    title: str | None
+    published: str | None  # zoned instant, local date-time or date alone, as the article has it
+    modified: str | None
+    language: str | None
+    kind: str
+    access: str
+    wall: str | None
+    text_sha256: str
+    word_count: int
+    truncated: str | None
+    credits: str  # one a line
+    block: str  # canonical JSON of the article
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogState:
+    """Where the log stands in the catalog."""
+
+    next_index: int  # index of the next entry; all below are assigned
+    size: int  # of the newest committed tree
+    root: bytes  # of that tree, 32 bytes
+    checkpoint: str | None  # newest signed note
+    epoch: int  # fencing token of the last commit
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntryRow:
+    """One log entry."""
+
+    index: int
+    type: str
+    body: bytes  # canonical JSON, as logged
+    leaf: bytes  # leaf hash, 32 bytes (RFC 6962 section 2.1)
+    subject: str | None  # what it is about: a record id, a segment's name, NAME/VERSION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SnapshotRow:
+    """One sealed dataset."""
+
+    name: str
+    version: str
+    tree_size: int
+    root: str  # Merkle root over the row digests
+    manifest_sha256: str
+    rows: int
+    created: int
+    log_index: int
+    prefix: str  # where its files lie in the object store
