@@ -1,0 +1,254 @@
+"""The stranger's program: `verify.py`, one file on the standard library, made from the modules of this
+package.
+
+The upper part is what that program does beside the checks: arguments, files, the terminal, `openssl ts`. It
+is the one place in `schemas` that touches a disk or a process. The lower part makes the file; it stays out of
+it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from schemas.bundle_layout import MAX_BUNDLE, SUMS, TIMESTAMP, parse_sums
+from schemas.bundles import Report, verify_bundle, verify_parts
+from schemas.checkpoints import VerifierKey
+from schemas.errors import CheckFailed, InvalidValue, ServiceError
+
+#: Exit codes of the program: all holds, something is wrong, it was called wrongly.
+VERIFIED: Final = 0
+NOT_VERIFIED: Final = 1
+USAGE: Final = 2
+
+#: Folders of an unpacked bundle in which every file must be accounted for.
+BUNDLE_FOLDERS: Final = ("records", "entries", "proofs", TIMESTAMP.rstrip("/"))
+
+#: Seconds that openssl may take over one token; it takes some milliseconds.
+OPENSSL_SECONDS: Final = 60
+
+_GEN_TIME: Final = re.compile(
+    r"^Time stamp: ([A-Z][a-z]{2}) +(\d+) (\d+):(\d+):(\d+)(?:\.(\d+))? (\d{4}) GMT$", re.M
+)
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def verify_main(arguments: Sequence[str], folder: Path) -> int:
+    """Run the program:
+
+    `folder` is where it lies, the bundle that is checked where none is named. Gives the exit code.
+    """
+    parser = argparse.ArgumentParser(description="Check an evidence bundle with nothing but Python.")
+    parser.add_argument(
+        "bundle", nargs="?", default=str(folder), help="the zip, or the folder it was unpacked into"
+    )
+    parser.add_argument("--key", help="the archive's public key (name+hash+base64), or a file that holds it")
+    parser.add_argument("--require-timestamp", action="store_true", help="fail where no timestamp verifies")
+    options = parser.parse_args(arguments)
+    try:
+        key = None if options.key is None else _read_key_argument(options.key)
+        report = _check_path(Path(options.bundle), key)
+    except (InvalidValue, OSError) as error:
+        print(_printable(f"cannot check: {error}"), file=sys.stderr)
+        return USAGE
+    for line in report.lines():
+        print(_printable(line))
+    if report.ok and options.require_timestamp and report.timestamped is None:
+        print("NOT VERIFIED\nwrong: a timestamp is required, and none was verified")
+        return NOT_VERIFIED
+    return VERIFIED if report.ok else NOT_VERIFIED
+
+
+def openssl_timestamp(text: bytes, files: Mapping[str, bytes]) -> datetime:
+    """Check an RFC 3161 response over `text` with `openssl ts`, by the chain that lies beside it; gives its
+    time.
+
+    Certificates are judged as of that time, for they expire. Raises CheckFailed where the token does not
+    hold, ServiceError where there is no openssl.
+    """
+    program = shutil.which("openssl")
+    if program is None:
+        raise ServiceError("openssl is not there")
+    if not {"response.tsr", "chain.pem"} <= files.keys():
+        raise CheckFailed("there is no response.tsr with a chain.pem")
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        for file in ("response.tsr", "chain.pem"):
+            (place / file).write_bytes(files[file])
+        (place / "text").write_bytes(text)
+        said = _run_openssl(program, place, "-reply", "-in", "response.tsr", "-text")
+        instant = _gen_time(said.stdout.decode("utf-8", "replace"))
+        chain = ("-CAfile", "chain.pem", "-untrusted", "chain.pem", "-attime", str(int(instant.timestamp())))
+        done = _run_openssl(program, place, "-verify", "-data", "text", "-in", "response.tsr", *chain)
+    if done.returncode != 0:
+        raise CheckFailed("openssl refuses the timestamp: it does not fit the checkpoint or its chain")
+    return instant
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """The parts of an unpacked bundle: what SHA256SUMS names, and all else that lies in its folders.
+
+    Raises InvalidValue where there is no readable SHA256SUMS or too much, OSError where a file cannot be
+    read.
+    """
+    if not (folder / SUMS).is_file():
+        raise InvalidValue(f"{folder} holds no unpacked evidence bundle: there is no {SUMS}")
+    sums = (folder / SUMS).read_bytes()
+    names = {name for name in parse_sums(sums) if (folder / name).is_file()}
+    for inner in BUNDLE_FOLDERS:
+        found = sorted((folder / inner).rglob("*"))
+        names |= {path.relative_to(folder).as_posix() for path in found if path.is_file()}
+    if sum((folder / name).stat().st_size for name in names) > MAX_BUNDLE:
+        raise InvalidValue("the folder holds more than an evidence bundle may")
+    return {SUMS: sums, **{name: (folder / name).read_bytes() for name in names}}
+
+
+def _check_path(path: Path, key: VerifierKey | None) -> Report:
+    if path.is_dir():
+        return verify_parts(read_folder(path), key=key, check_timestamp=openssl_timestamp)
+    if path.stat().st_size > 2 * MAX_BUNDLE:
+        raise InvalidValue(f"{path} is larger than an evidence bundle may be")
+    return verify_bundle(path.read_bytes(), key=key, check_timestamp=openssl_timestamp)
+
+
+def _read_key_argument(text: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(text)
+    except InvalidValue:
+        path = Path(text)
+        if not path.is_file():
+            raise
+        return VerifierKey.parse(path.read_text("utf-8", "replace"))
+
+
+def _run_openssl(program: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            [program, "ts", *arguments], cwd=folder, capture_output=True, timeout=OPENSSL_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServiceError(f"openssl did not run: {error}") from error
+
+
+def _gen_time(said: str) -> datetime:
+    match = _GEN_TIME.search(said)
+    if match is None or match[1] not in _MONTHS:
+        raise CheckFailed("openssl reads no time in response.tsr")
+    micros = int((match[6] or "0").ljust(6, "0")[:6])
+    day, hour, minute, second, year = (int(match[group]) for group in (2, 3, 4, 5, 7))
+    try:
+        return datetime(year, _MONTHS.index(match[1]) + 1, day, hour, minute, second, micros, tzinfo=UTC)
+    except ValueError as error:
+        raise CheckFailed(f"no such time in response.tsr: {error}") from error
+
+
+def _printable(line: str) -> str:
+    """What comes from a bundle must not steer a terminal."""
+    return "".join(c if " " <= c <= "~" else f"\\u{ord(c):04x}" for c in line)
+
+
+# ---- From here on: the maker of the file, which is no part of it ----
+
+import ast  # noqa: E402 -- needed by the maker alone
+from importlib import resources  # noqa: E402 -- likewise
+
+_MADE_FROM: Final = (
+    "errors",
+    "digests",
+    "instants",
+    "canonical",
+    "merkle",
+    "ed25519",
+    "checkpoints",
+    "proofs",
+    "http1",
+    "records",
+    "entries",
+    "manifests",
+    "bundle_layout",
+    "bundles",
+    "standalone",
+)
+
+_CUT: Final = "# ---- From here on: the maker of the file"
+
+_HEAD: Final = '''\
+#!/usr/bin/env python3
+"""Check an evidence bundle of a Pressmark archive: python3 -I verify.py [BUNDLE.zip] [--key KEY]
+
+Python 3.11 or later and its standard library; openssl, where it is there, for timestamps. One file made from
+the package `schemas` of Pressmark: each part below is one of its modules. Exit code 0: all holds; 1:
+something is wrong; 2: called wrongly.
+"""
+
+from __future__ import annotations
+'''
+
+_TAIL: Final = """
+
+if __name__ == "__main__":
+    sys.exit(verify_main(sys.argv[1:], Path(__file__).resolve().parent))
+"""
+
+
+def verify_source() -> str:
+    """The text of `verify.py`. The same version of this package always gives the same text.
+
+    Raises InvalidValue where two modules define one name: they could not share a file.
+    """
+    imports: set[str] = set()
+    owners: dict[str, str] = {}
+    bodies: list[str] = []
+    for module in _MADE_FROM:
+        body, used, names = _module_body(module)
+        imports |= used
+        for name in names:
+            if owners.setdefault(name, module) != module:
+                raise InvalidValue(
+                    f"{module} and {owners[name]} both define {name}: no one file can hold them"
+                )
+        bodies.append(f"\n\n# ---- {module} ----\n\n{body}\n")
+    plain = sorted(line for line in imports if line.startswith("import "))
+    chosen = sorted(imports - set(plain))
+    return "\n".join([_HEAD, *plain, *chosen]) + "".join(bodies) + _TAIL
+
+
+def _module_body(module: str) -> tuple[str, set[str], list[str]]:
+    """A module's text without docstring and imports; its imports from outside, one a line; the names it defines."""
+    source = resources.files("schemas").joinpath(f"{module}.py").read_text("utf-8").split(_CUT)[0]
+    lines = source.split("\n")
+    imports: set[str] = set()
+    names: list[str] = []
+    dropped: set[int] = set()
+    for number, node in enumerate(ast.parse(source).body):
+        docstring = number == 0 and isinstance(node, ast.Expr)
+        if docstring or isinstance(node, (ast.Import, ast.ImportFrom)):
+            dropped.update(range(node.lineno - 1, node.end_lineno or node.lineno))
+        if isinstance(node, ast.Import):
+            imports |= {f"import {alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module not in (None, "__future__"):
+            if not (node.module or "").startswith("schemas"):
+                imports |= {f"from {node.module} import {alias.name}" for alias in node.names}
+            elif node.module == "schemas" or any(alias.asname for alias in node.names):
+                raise InvalidValue(
+                    f"{module} imports a module of schemas, or under another name: import its names"
+                )
+        else:
+            names += _defined_names(node)
+    kept = "\n".join(line for number, line in enumerate(lines) if number not in dropped)
+    return kept.strip("\n"), imports, names
+
+
+def _defined_names(node: ast.stmt) -> list[str]:
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
