@@ -203,29 +203,23 @@ def verify_source() -> str:
     """The text of `verify.py`. The same version of this package always gives the same text.
 
     Raises InvalidValue where two modules define one name: they could not share a file.
+    """imports: set[tuple[str, str]] = set() owners: dict[str, str] = {} bodies: list[str] = [] for module in
+    _MADE_FROM: body, used, names = _module_body(module) imports |= used for name in names: if
+    owners.setdefault(name, module) != module: raise InvalidValue( f"{module} and {owners[name]} both define
+    {name}: no one file can hold them" ) bodies.append(f"\n\n# ---- {module} ----\n\n{body}\n") whole =
+    [f"import {name}" for name, inner in sorted(imports) if not inner] chosen = [ f"from {name} import {',
+    '.join(sorted(inner for other, inner in imports if other == name and inner))}" for name in sorted({name
+    for name, inner in imports if inner}) ] return "\n".join([_HEAD, *whole, *chosen]) + "".join(bodies) +
+    _TAIL
+
+
+def _module_body(module: str) -> tuple[str, set[tuple[str, str]], list[str]]:
+    """A module's text without docstring and imports; its imports from outside as (module, name, empty for the whole
+    module); the names it defines.
     """
-    imports: set[str] = set()
-    owners: dict[str, str] = {}
-    bodies: list[str] = []
-    for module in _MADE_FROM:
-        body, used, names = _module_body(module)
-        imports |= used
-        for name in names:
-            if owners.setdefault(name, module) != module:
-                raise InvalidValue(
-                    f"{module} and {owners[name]} both define {name}: no one file can hold them"
-                )
-        bodies.append(f"\n\n# ---- {module} ----\n\n{body}\n")
-    plain = sorted(line for line in imports if line.startswith("import "))
-    chosen = sorted(imports - set(plain))
-    return "\n".join([_HEAD, *plain, *chosen]) + "".join(bodies) + _TAIL
-
-
-def _module_body(module: str) -> tuple[str, set[str], list[str]]:
-    """A module's text without docstring and imports; its imports from outside, one a line; the names it defines."""
     source = resources.files("schemas").joinpath(f"{module}.py").read_text("utf-8").split(_CUT)[0]
     lines = source.split("\n")
-    imports: set[str] = set()
+    imports: set[tuple[str, str]] = set()
     names: list[str] = []
     dropped: set[int] = set()
     for number, node in enumerate(ast.parse(source).body):
@@ -233,14 +227,12 @@ def _module_body(module: str) -> tuple[str, set[str], list[str]]:
         if docstring or isinstance(node, (ast.Import, ast.ImportFrom)):
             dropped.update(range(node.lineno - 1, node.end_lineno or node.lineno))
         if isinstance(node, ast.Import):
-            imports |= {f"import {alias.name}" for alias in node.names}
+            imports |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module not in (None, "__future__"):
             if not (node.module or "").startswith("schemas"):
-                imports |= {f"from {node.module} import {alias.name}" for alias in node.names}
+                imports |= {(str(node.module), alias.name) for alias in node.names}
             elif node.module == "schemas" or any(alias.asname for alias in node.names):
-                raise InvalidValue(
-                    f"{module} imports a module of schemas, or under another name: import its names"
-                )
+                raise InvalidValue(f"{module} must import the names of other modules of schemas as they are")
         else:
             names += _defined_names(node)
     kept = "\n".join(line for number, line in enumerate(lines) if number not in dropped)
