@@ -63,15 +63,21 @@ def _extract(*, body: bytes, url: str, captured: datetime, content_type: str | N
     title, head = metadata.title_of(sources, names)
     all_blocks = blocks.blocks_of(parsed.tree)
     article_body = linked.get("articleBody")
-    chosen = text.body_of(parsed.tree, all_blocks, url=url, title=title.value if title else None,
+    titles = metadata.all_titles(sources, names, head)
+    chosen = text.body_of(parsed.tree, all_blocks, url=url, titles=titles,
                           article_body=jsonld.plain(article_body) if isinstance(article_body, str) else None)
-    first = chosen.blocks[0].order if chosen.blocks else None
-    standfirst = metadata.standfirst_of(sources, all_blocks, head, first)
-    body_blocks = text.with_standfirst(chosen.blocks, standfirst)
-    authors, author_found = metadata.authors_found(sources, names, head)
-    published, modified = metadata.dates_found(sources, captured, head)
     found_photos = photos.photos_of(parsed.tree, base=url, head=head, container=chosen.container,
                                     body=chosen.blocks, linked=linked)
+    authors, author_found = metadata.authors_found(sources, names, head)
+    known = frozenset(text.key_of(t) for t in (*titles, *(w for p in found_photos for w in (p.photo.caption, p.photo.alt) if w)))
+    start = metadata.index_of(all_blocks, head)
+    standfirst = metadata.standfirst_of(sources, all_blocks, start=start, known=known,
+                                        first_body=chosen.blocks[0].order if chosen.blocks else None)
+    opening = text.opening_of(all_blocks, chosen.blocks, head_order=start if head is not None else -1, known=known)
+    if standfirst is not None and standfirst not in opening:
+        opening = (standfirst, *(b for b in opening if b.order > standfirst.order))
+    body_blocks = text.with_opening(text.without_signature(chosen.blocks, authors), opening)
+    published, modified = metadata.dates_found(sources, captured, head)
     canonical = metadata.canonical_of(sources)
     paragraphs = text.texts(body_blocks)
     reference = outlet or _outlet_of(url, names)

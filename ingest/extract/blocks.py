@@ -55,7 +55,7 @@ _AWAY_RUNS: Final = re.compile(
     r"related (?:articles?|stories|links?|content|posts?)|in article (?:ad|promo)|text to speech|audio (?:player|article)|"
     r"post (?:meta|tags|footer)|entry (?:meta|footer)|skip link|print hide|no print)\b"
 )
-# A word of the first list that is qualified by one of these is no such part after all ("ad-free", "share-price").
+_AUTHOR_WORD: Final = re.compile(r"author(?!i[tz])")  # authorbox, authorline, ... but neither authority nor authorize
 _ROLE_AWAY: Final = frozenset(("navigation", "complementary", "banner", "contentinfo", "search", "dialog", "menu", "toolbar"))
 
 
@@ -101,7 +101,7 @@ def _named_away(names: str) -> str | None:
     if names in _NAME_CACHE:
         return _NAME_CACHE[names]
     parts = [w.lower() for w in _WORD_PARTS.findall(names)]
-    found = next((w for w in parts if w in _AWAY), None)
+    found = next((w for w in parts if w in _AWAY or _AUTHOR_WORD.match(w)), None)
     if found is None:
         run = _AWAY_RUNS.search(" ".join(parts))
         found = run.group(0) if run else None
@@ -175,11 +175,11 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
 
 def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:
     if tag == "br":
-        following = element.getnext()
-        if not (element.tail or "").strip() and following is not None and following.tag == "br":
-            walk.flush()
-        else:
+        # A line break parts paragraphs as a reader sees them; in a heading it only wraps the line.
+        if any(str(h.tag) in HEADINGS for h in walk.holders[-2:]):
             walk.buffer.append(" ")
+        else:
+            walk.flush()
         return
     block = tag in _BLOCK
     if block:

@@ -119,6 +119,14 @@ def strip_suffix(title: str, names: Sequence[str]) -> str:
     return title
 
 
+def all_titles(sources: Sources, site_names: Sequence[str], head: HtmlElement | None) -> tuple[str, ...]:
+    """Every form of the headline that the page gives, to know it where the body repeats it."""
+    values = [f.value for f in (*_linked(sources, "headline", "alternativeHeadline", "name"), *_meta(sources, ("og:title", "twitter:title")))]
+    if head is not None:
+        values.append(clean(head.text_content()))
+    return tuple(dict.fromkeys(strip_suffix(v, site_names) for v in values))
+
+
 def title_of(sources: Sources, site_names: Sequence[str]) -> tuple[Found | None, HtmlElement | None]:
     """The headline: what two of JSON-LD, `h1` and Open Graph agree on, else the first of them that is there."""
     def stripped(found: Found | None) -> Found | None:
@@ -275,26 +283,31 @@ def _around(tree: HtmlElement, head: HtmlElement | None) -> Iterator[HtmlElement
 
 # --- standfirst -------------------------------------------------------------------------------------------------
 
-def standfirst_of(sources: Sources, blocks: Sequence[Block], head: HtmlElement | None, first_body: int | None) -> Block | None:
-    """The block that introduces the article: between headline and body, by its name or by repeating a description."""
-    described = [_words(f.value) for f in (*_linked(sources, "description", "alternativeHeadline"),
+def standfirst_of(sources: Sources, blocks: Sequence[Block], *, start: int, first_body: int | None,
+                  known: frozenset[str]) -> Block | None:
+    """The block that introduces the article: between headline and body, by repeating a description or by its name.
+
+    `known` holds what is something else: headlines and captions, by their words.
+    """
+    described = [_words(f.value) for f in (*_linked(sources, "description"),
                                            *_meta(sources, ("description", "og:description", "twitter:description")))]
     described = [d for d in described if len(d) >= 20]
-    start = _index_of(blocks, head)
-    stop = first_body if first_body is not None else len(blocks)
-    window = [b for b in blocks[max(0, start - 4):stop] if len(b.text) >= 15 and b.link_share < 0.6]
+    stop = first_body + 1 if first_body is not None else len(blocks)
+    window = [b for b in blocks[max(0, start - 4):stop]
+              if len(b.text) >= 15 and b.link_share < 0.6 and _words(b.text) not in known and b.tag != "h1"]
     for block in window:
         words = _words(block.text)
         if len(words) >= 20 and any(d == words or d.startswith(words) or (len(d) > 60 and words.startswith(d)) for d in described):
             return block
     for block in window:
-        if block.order > start and any(_STANDFIRST.search(class_words(e, ("class", "data-testid", "itemprop")))
-                                       for e in (block.element, block.element.getparent()) if e is not None):
+        if start < block.order and block.order != first_body and any(_STANDFIRST.search(class_words(e, ("class", "data-testid", "itemprop")))
+                                                                     for e in (block.element, block.element.getparent()) if e is not None):
             return block
     return None
 
 
-def _index_of(blocks: Sequence[Block], element: HtmlElement | None) -> int:
+def index_of(blocks: Sequence[Block], element: HtmlElement | None) -> int:
+    """Order of the block that an element is, holds or stands in; 0 where there is none."""
     if element is None:
         return 0
     return next((b.order for b in blocks if b.element is element or element in b.element.iterancestors()), 0)

@@ -25,6 +25,8 @@ COVERAGE: Final = 0.80
 PARDON: Final = 0.25
 #: A block of at least this many characters of plain text is a paragraph by its length.
 LONG: Final = 80
+#: Characters from which on agreement with the JSON-LD articleBody outweighs the names of parts: no chance likeness.
+SURE: Final = 40
 _WORDS: Final = re.compile(r"\w+")
 _BODY_NAME: Final = re.compile(
     r"article[-_]*(?:body|content|text|copy)|story[-_]*(?:body|content|text)|body[-_]*(?:copy|text|content)|"
@@ -69,7 +71,7 @@ def judge(tree: HtmlElement, url: str) -> list[str]:
 
 
 def body_of(tree: HtmlElement, blocks: Sequence[Block], *, url: str, article_body: str | None,
-            title: str | None) -> Body:
+            titles: Sequence[str]) -> Body:
     """Choose the blocks of the article."""
     certain_text = " " + " ".join(key_of(line) for line in judge(tree, url)) + " "
     ld_text = " " + key_of(article_body or "") + " "
@@ -81,30 +83,63 @@ def body_of(tree: HtmlElement, blocks: Sequence[Block], *, url: str, article_bod
     if sum(len(k) for k, v in zip(keys, in_ld, strict=True) if v) > 0.6 * len(ld_text) and len(ld_text) > 600:
         votes = [a or b for a, b in zip(in_judge, in_ld, strict=True)]
         method = "jsonld"
+    shape = shape_votes(blocks)
+    judged = sum(len(b.text) for b, v in zip(blocks, votes, strict=True) if v and _runs(b))
+    shaped = sum(len(b.text) for b, v in zip(blocks, shape, strict=True) if v)
+    common = sum(len(b.text) for b, v, w in zip(blocks, votes, shape, strict=True) if v and w)
+    if shaped > judged * 0.3 and (common > 0.3 * min(judged, shaped) or shaped > 2 * judged):
+        method = method if common > 0.7 * shaped else "shape"
+        votes = [a or b for a, b in zip(votes, shape, strict=True)] if common > 0.3 * judged and judged else shape
     if not any(votes):
-        votes, method = [_paragraph_like(b) for b in blocks], "shape"
+        votes, method = [_paragraph_like(b) for b in blocks], "length"
     away = _away(blocks, votes)
     container = _container(blocks, votes, away)
     if container is None:
         return Body(blocks=(), container=None, method="none")
-    chosen = _choose(blocks, votes, in_ld, away, container, key_of(title or ""))
+    chosen = _choose(blocks, votes, in_ld, away, container, frozenset(key_of(t) for t in titles if t))
     return Body(blocks=tuple(chosen), container=container, method=method)
 
 
+def _runs(block: Block) -> bool:
+    """Running text: long, not made of links, no heading."""
+    return len(block.text) >= LONG and block.link_share < 0.4 and block.tag not in HEADINGS
+
+
 def _paragraph_like(block: Block) -> bool:
-    return not block.away and len(block.text) >= LONG and block.link_share < 0.3
+    return not block.away and _runs(block)
+
+
+def shape_votes(blocks: Sequence[Block]) -> list[bool]:
+    """The paragraphs of the likeness that holds most running text of the page: same tag and names, same parents."""
+    long = [b for b in blocks if _runs(b)]
+    away = _away(long, [True] * len(long))
+    groups: dict[str, int] = {}
+    for block, reason in zip(long, away, strict=True):
+        if reason is None:
+            name = _signature(block, None)
+            groups[name] = groups.get(name, 0) + len(block.text)
+    if not groups:
+        return [False] * len(blocks)
+    best = max(groups, key=lambda g: groups[g])
+    fine = {id(b) for b, reason in zip(long, away, strict=True) if reason is None and _signature(b, None) == best}
+    return [id(b) in fine for b in blocks]
 
 
 def _away(blocks: Sequence[Block], votes: Sequence[bool]) -> list[str | None]:
     """Why each block is no article text by the author's names, unless the named part holds much of the article."""
-    held: dict[HtmlElement, int] = {}
+    held: dict[str, int] = {}
     total = 0
     for block, vote in zip(blocks, votes, strict=True):
         if vote:
             total += len(block.text)
-            for element, _reason in block.away:
-                held[element] = held.get(element, 0) + len(block.text)
-    return [next((why for e, why in b.away if held.get(e, 0) <= PARDON * total), None) for b in blocks]
+            for name in {_name(e) for e, _reason in block.away}:
+                held[name] = held.get(name, 0) + len(block.text)
+    return [next((why for e, why in b.away if held.get(_name(e), 0) <= PARDON * total), None) for b in blocks]
+
+
+def _name(element: HtmlElement) -> str:
+    """What the page's author calls an element: parts of one name are judged together."""
+    return f"{element.tag}.{element.get('class') or element.get('id') or ''}"
 
 
 def _container(blocks: Sequence[Block], votes: Sequence[bool], away: Sequence[str | None]) -> HtmlElement | None:
@@ -136,7 +171,7 @@ def _depth(element: HtmlElement) -> int:
     return sum(1 for _ in element.iterancestors())
 
 
-def _signature(block: Block, container: HtmlElement) -> str:
+def _signature(block: Block, container: HtmlElement | None) -> str:
     """What the block is called and where it hangs, up to three levels within the container."""
     parts: list[str] = []
     node: HtmlElement | None = block.element
@@ -147,7 +182,7 @@ def _signature(block: Block, container: HtmlElement) -> str:
 
 
 def _choose(blocks: Sequence[Block], votes: Sequence[bool], in_ld: Sequence[bool], away: Sequence[str | None],
-            container: HtmlElement, title_key: str) -> list[Block]:
+            container: HtmlElement, titles: frozenset[str]) -> list[Block]:
     inside = [i for i, b in enumerate(blocks) if _within(b.element, container)]
     support: dict[str, list[int]] = {}
     for i in inside:
@@ -156,23 +191,40 @@ def _choose(blocks: Sequence[Block], votes: Sequence[bool], in_ld: Sequence[bool
             tally[0 if votes[i] else 1] += len(blocks[i].text)
     chosen: list[Block] = []
     for i in inside:
-        block = blocks[i]
-        if key_of(block.text) == title_key or not _WORDS.search(block.text):
+        block, key = blocks[i], key_of(blocks[i].text)
+        sure = in_ld[i] and len(key) >= SURE
+        if not key or any(key == t or (block.tag in HEADINGS and key.endswith(" " + t)) for t in titles):
             continue
-        if away[i] is not None and not in_ld[i]:
-            continue
-        if _LEAD_IN.match(block.text) and len(block.text) < 200 and not in_ld[i]:
-            continue
-        if block.link_share > 0.85 and not in_ld[i]:
+        if not sure and (away[i] is not None or _is_pointer(block)):
             continue
         yes, no = support.get(_signature(block, container), (0, 0))
-        if votes[i] or in_ld[i] or yes > no or block.tag in HEADINGS:
+        if votes[i] or sure or yes > no or block.tag in HEADINGS:
             chosen.append(block)
-    return _trim(chosen)
+    return _trim(_headings_with_text(chosen))
+
+
+def _is_pointer(block: Block) -> bool:
+    """Text that points elsewhere: a link alone, an item of a list of links, "read more" and its like."""
+    if block.link_share > 0.85 or (block.tag == "li" and block.link_share > 0.45 and len(block.text) < 160):
+        return True
+    return len(block.text) < 200 and _LEAD_IN.match(block.text) is not None
+
+
+def _headings_with_text(chosen: Sequence[Block]) -> list[Block]:
+    """Headings only where text of the same part follows before the next heading of a part apart."""
+    holders = {b.element.getparent() for b in chosen if b.tag not in HEADINGS}
+    holders |= {h.getparent() for h in holders if h is not None}
+    kept: list[Block] = []
+    for block in chosen:
+        parent = block.element.getparent()
+        if block.tag in HEADINGS and parent not in holders and (parent is None or parent.getparent() not in holders):
+            continue
+        kept.append(block)
+    return kept
 
 
 def _trim(chosen: list[Block]) -> list[Block]:
-    """No heading without text after it."""
+    """No heading without text after it, neither at the end nor before a list of links that fell out."""
     while chosen and chosen[-1].tag in HEADINGS:
         chosen.pop()
     return chosen
@@ -187,9 +239,29 @@ def texts(blocks: Iterable[Block]) -> tuple[str, ...]:
     return tuple(b.text for b in blocks)
 
 
-def with_standfirst(body: Sequence[Block], standfirst: Block | None) -> tuple[Block, ...]:
-    """The body with the standfirst at its head, once."""
-    if standfirst is None:
-        return tuple(body)
-    key = key_of(standfirst.text)
-    return (standfirst, *(b for b in body if b is not standfirst and key_of(b.text) != key))
+def with_opening(body: Sequence[Block], opening: Sequence[Block]) -> tuple[Block, ...]:
+    """The body with what opens it at its head, nothing twice."""
+    keys = {key_of(b.text) for b in opening}
+    return (*opening, *(b for b in body if key_of(b.text) not in keys))
+
+
+#: Characters from which on a block between headline and body is taken for its opening.
+OPENING: Final = 60
+
+
+def opening_of(blocks: Sequence[Block], body: Sequence[Block], *, head_order: int, known: frozenset[str]) -> tuple[Block, ...]:
+    """Running text between headline and body that the body's container does not hold."""
+    if not body or head_order < 0:
+        return ()
+    window = blocks[head_order + 1:body[0].order]
+    return tuple(b for b in window if len(b.text) >= OPENING and b.link_share < 0.4 and not b.away
+                 and key_of(b.text) not in known and b.tag in ("p", "div", "h2", "h3", "h4", "section", "header", "span") and not _is_pointer(b))
+
+
+def without_signature(body: Sequence[Block], authors: Sequence[str]) -> list[Block]:
+    """The body without a last line that is only an author's name or initials in brackets."""
+    kept = list(body)
+    names = {key_of(a) for a in authors}
+    while kept and (key_of(kept[-1].text) in names or re.fullmatch(r"[(\[][\w/.,\s]{1,24}[)\]]", kept[-1].text)):
+        kept.pop()
+    return kept
