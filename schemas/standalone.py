@@ -203,19 +203,30 @@ def verify_source() -> str:
     """The text of `verify.py`. The same version of this package always gives the same text.
 
     Raises InvalidValue where two modules define one name: they could not share a file.
-    """imports: set[tuple[str, str]] = set() owners: dict[str, str] = {} bodies: list[str] = [] for module in
-    _MADE_FROM: body, used, names = _module_body(module) imports |= used for name in names: if
-    owners.setdefault(name, module) != module: raise InvalidValue( f"{module} and {owners[name]} both define
-    {name}: no one file can hold them" ) bodies.append(f"\n\n# ---- {module} ----\n\n{body}\n") whole =
-    [f"import {name}" for name, inner in sorted(imports) if not inner] chosen = [ f"from {name} import {',
-    '.join(sorted(inner for other, inner in imports if other == name and inner))}" for name in sorted({name
-    for name, inner in imports if inner}) ] return "\n".join([_HEAD, *whole, *chosen]) + "".join(bodies) +
-    _TAIL
+    """
+    imports: set[tuple[str, str]] = set()
+    owners: dict[str, str] = {}
+    bodies: list[str] = []
+    for module in _MADE_FROM:
+        body, used, names = _module_body(module)
+        imports |= used
+        for name in names:
+            if owners.setdefault(name, module) != module:
+                raise InvalidValue(
+                    f"{module} and {owners[name]} both define {name}: no one file can hold them"
+                )
+        bodies.append(f"\n\n# ---- {module} ----\n\n{body}\n")
+    whole = [f"import {name}" for name, inner in sorted(imports) if not inner]
+    chosen = [
+        f"from {name} import {', '.join(sorted(inner for other, inner in imports if other == name and inner))}"
+        for name in sorted({name for name, inner in imports if inner})
+    ]
+    return "\n".join([_HEAD, *whole, *chosen]) + "".join(bodies) + _TAIL
 
 
 def _module_body(module: str) -> tuple[str, set[tuple[str, str]], list[str]]:
-    """A module's text without docstring and imports; its imports from outside as (module, name, empty for the whole
-    module); the names it defines.
+    """A module's text without docstring and imports; its imports from outside, as (module, name) with an empty
+    name for the whole module; the names it defines.
     """
     source = resources.files("schemas").joinpath(f"{module}.py").read_text("utf-8").split(_CUT)[0]
     lines = source.split("\n")
