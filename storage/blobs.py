@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -150,7 +151,10 @@ class FolderStore:
     def size(self, key: str) -> int:
         """See BlobStore."""
         with self._reading(key):
-            return self._path(key).stat().st_size
+            found = self._path(key).stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise IsADirectoryError
+            return found.st_size
 
     def exists(self, key: str) -> bool:
         """See BlobStore."""

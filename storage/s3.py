@@ -34,6 +34,8 @@ CONNECT_TIMEOUT: Final = 10
 READ_TIMEOUT: Final = 120
 #: Attempts of one request, the first included (botocore's standard mode: exponential back-off with jitter).
 ATTEMPTS: Final = 5
+#: Keys of one answer to a list, the most that S3 gives.
+LIST_PAGE: Final = 1000
 #: Where neither URL nor environment names one; only AWS itself cares.
 DEFAULT_REGION: Final = "us-east-1"
 
@@ -63,7 +65,10 @@ class S3Store:
         self.bucket, self._prefix, options = _parse_url(url)
         self._bucket_seen = False
         with _s3_errors(f"cannot open {self.url}"):
-            self._client: Any = _client(options.get("endpoint"), options.get("region"))
+            try:
+                self._client: Any = _client(options.get("endpoint"), options.get("region"))
+            except ValueError as error:
+                raise SettingsError(f"not an S3 endpoint in {url[:200]!r}: {error}") from error
 
     # -- reading
 
@@ -240,7 +245,9 @@ class S3Store:
         token: dict[str, str] = {}
         while True:
             with _s3_errors(f"cannot list {self.url}"):
-                page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._prefix + prefix, **token)
+                page = self._client.list_objects_v2(
+                    Bucket=self.bucket, Prefix=self._prefix + prefix, MaxKeys=LIST_PAGE, **token
+                )
             for entry in page.get("Contents", ()):
                 yield str(entry["Key"])[len(self._prefix) :]
             if not page.get("IsTruncated"):
@@ -381,7 +388,7 @@ def _s3_errors(what: str) -> Iterator[None]:
     except ClientError as error:
         text = error.response.get("Error", {}).get("Message") or "no message"
         raise StoreError(f"{what}: {_code(error)}: {text}", remedy=_CHECK) from error
-    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is not a URL
+    except BotoCoreError as error:
         raise StoreError(f"{what}: {error}", remedy=_CHECK) from error
 
 
