@@ -1,0 +1,369 @@
+"""The tree over the entries: tiles, checkpoints, and proofs from them (C2SP tlog-tiles, tlog-checkpoint).
+
+`Log.integrate` is the only writer. Its order makes a fork impossible and every step safe to repeat: indices
+were assigned durably by `sequencer`; entry bundles, then hash tiles are put, once each; size and root are
+committed by compare-and-swap under the lease's epoch; only then is the checkpoint signed, and only then
+replaced in the store. A stop at any point leaves the next run nothing to undo. Checking proofs is left to
+`schemas.merkle` and `schemas.proofs`; re-reading the whole log to `storage.fixity`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from schemas.checkpoints import Checkpoint, VerifierKey, open_checkpoint
+from schemas.errors import (
+    AlreadyExists,
+    CheckFailed,
+    DamageError,
+    InvalidValue,
+    LeaseLost,
+    LogForkRisk,
+    NotFound,
+    UsageError,
+)
+from schemas.instants import to_micros
+from schemas.merkle import consistency_path, inclusion_path, leaf_hash, verify_consistency, verify_inclusion
+from schemas.proofs import LogProof
+from schemas.tiles import TILE_WIDTH, TileName, encode_entries, hash_reader
+from storage.blobs import BlobStore
+from storage.catalog import Catalog
+from storage.catalog.values import LogState
+from storage.log.edge import Edge
+from storage.log.signing import Signer
+
+#: Where the log lies in the object store; below it the layout is C2SP tlog-tiles as specified.
+PREFIX: Final = "log/"
+CHECKPOINT_KEY: Final = PREFIX + "checkpoint"
+TILE_PREFIX: Final = PREFIX + "tile/"
+
+#: Name of the lease that makes one sequencer at a time.
+LEASE: Final = "sequencer"
+#: Seconds a lease holds unless renewed: longer than a batch takes on a slow store, short enough to wait out
+#: after a kill.
+LEASE_SECONDS: Final = 15.0
+#: Seconds between two tries for a lease that another holds.
+LEASE_POLL: Final = 0.2
+#: Entries put into tiles between two commits: 16 full bundles, so memory stays at some megabytes.
+BATCH: Final = 16 * TILE_WIDTH
+#: Tiles kept while one proof is made: a path touches two a level at most.
+_REBUILD: Final = "run `pressmark rebuild`"
+
+
+class Log:
+    """The log of one archive. Safe for threads; several processes may integrate, one at a time by lease."""
+
+    def __init__(
+        self,
+        store: BlobStore,
+        catalog: Catalog,
+        *,
+        origin: str,
+        signer: Signer | None,
+        holder: str,
+        vkey: VerifierKey | None = None,
+    ) -> None:
+        """`holder` names this process in the lease, and no other; without a signer nothing can be
+        integrated.
+        """
+        self._store, self._catalog = store, catalog
+        self.origin, self._signer, self._holder = origin, signer, holder
+        self.vkey = vkey if vkey is not None or signer is None else signer.vkey
+        self._edge: Edge | None = None  # of the newest tree that this process made
+        self._trusted: bytes | None = None  # the published checkpoint that was checked last
+        self._lock = threading.Lock()
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def integrate(self, now: datetime) -> Checkpoint | None:
+        """Put all entries sequenced so far into the tree and publish it; None where nothing is new.
+
+        Waits for another process's lease for as long as one holds. Raises LogForkRisk where the store knows
+        of another history, LeaseLost where another process took over meanwhile, DamageError, StoreError,
+        CatalogError.
+        """
+        if self._signer is None:
+            raise UsageError("this archive was opened without its log key: nothing can be signed")
+        with self._lock:
+            epoch = self._acquire(now)
+            if epoch is None:
+                return None
+            try:
+                return self._integrate(epoch, self._signer, now)
+            finally:
+                with self._catalog.begin() as tx:
+                    tx.leases.release(LEASE, holder=self._holder)
+
+    def _integrate(self, epoch: int, signer: Signer, now: datetime) -> Checkpoint | None:
+        started = time.monotonic()
+        state, old = self._state(), self._published_note()
+        if old != self._trusted or old is None:
+            self._check(state, old)
+        while state.size < state.next_index:
+            state = self._grow(state, epoch)
+            self._renew(epoch, now + timedelta(seconds=time.monotonic() - started))
+        checkpoint = Checkpoint(origin=self.origin, size=state.size, root=state.root)
+        if state.size == 0 or (old is not None and self._open(old) == checkpoint):
+            self._remember(state, old)
+            return None
+        note = signer.sign_note(checkpoint.text).encode()
+        self._publish(note, old)
+        self._remember(state, note)
+        return checkpoint
+
+    def _acquire(self, now: datetime) -> int | None:
+        """The lease's epoch; None where another process kept it for all of a lease's time."""
+        started = time.monotonic()
+        while True:
+            waited = time.monotonic() - started
+            at = now + timedelta(seconds=waited)
+            with self._catalog.begin() as tx:
+                epoch = tx.leases.acquire(
+                    LEASE,
+                    holder=self._holder,
+                    now=to_micros(at),
+                    until=to_micros(at + timedelta(seconds=LEASE_SECONDS)),
+                )
+            if epoch is not None or waited > LEASE_SECONDS + 1:
+                return epoch
+            time.sleep(LEASE_POLL)
+
+    def _renew(self, epoch: int, now: datetime) -> None:
+        until = to_micros(now + timedelta(seconds=LEASE_SECONDS))
+        with self._catalog.begin() as tx:
+            if not tx.leases.renew(LEASE, holder=self._holder, epoch=epoch, until=until):
+                raise LeaseLost(
+                    "another process writes the log now", remedy="nothing was lost: it will go on from here"
+                )
+
+    def _grow(self, state: LogState, epoch: int) -> LogState:
+        """Put the next batch of entries into tiles and commit the tree; the new state."""
+        edge = self._edge_at(state)
+        first = state.size - state.size % TILE_WIDTH
+        stop = min(state.next_index, first + BATCH)
+        with self._catalog.read() as tx:
+            bodies, leaves = tx.log.bodies(first, stop), tx.log.leaves(first, stop)
+        known = edge.levels[0] if edge.levels else []
+        if (
+            len(bodies) != stop - first
+            or [leaf_hash(b) for b in bodies] != leaves
+            or leaves[: len(known)] != known
+        ):
+            raise DamageError(
+                f"the catalog's log entries {first} to {stop - 1} are not those that were logged",
+                remedy=_REBUILD,
+            )
+        for at in range(0, len(bodies), TILE_WIDTH):
+            part = bodies[at : at + TILE_WIDTH]
+            name = TileName(level=None, index=(first + at) // TILE_WIDTH, width=len(part))
+            self._put(name, encode_entries(part))
+        for name, data in edge.extend(leaves[len(known) :]):
+            self._put(name, data)
+        for name, data in edge.partials():
+            self._put(name, data)
+        root = edge.root()
+        with self._catalog.begin() as tx:
+            tx.log.commit_tree(size=edge.size, root=root, epoch=epoch)
+        self._edge = edge
+        return replace(state, size=edge.size, root=root, epoch=epoch)
+
+    def _put(self, name: TileName, data: bytes) -> None:
+        try:
+            self._store.put(PREFIX + name.path, data)
+        except AlreadyExists as error:
+            raise LogForkRisk(
+                f"{PREFIX}{name.path} holds other entries than this catalog has", remedy=_REBUILD
+            ) from error
+
+    def _publish(self, note: bytes, old: bytes | None) -> None:
+        try:
+            self._store.replace(CHECKPOINT_KEY, note, expected=old)
+        except AlreadyExists as error:
+            # Another process published since we read; what it signed is a tree that was committed, as ours
+            # is.
+            raise LeaseLost(
+                "another process published a checkpoint meanwhile", remedy="nothing was lost: run it again"
+            ) from error
+
+    def _remember(self, state: LogState, note: bytes | None) -> None:
+        """Keep the published note in the catalog too, where it is not there yet."""
+        self._trusted = note
+        if note is not None and state.checkpoint != note.decode():
+            with self._catalog.begin() as tx:
+                tx.log.set_origin(self.origin)
+                tx.log.set_checkpoint(note.decode(), state.size)
+
+    # -- checking --------------------------------------------------------------------------------------------
+
+    def check_start(self) -> None:
+        """Compare the store's checkpoint with the catalog before anything is written.
+
+        Raises LogForkRisk where the checkpoint is not signed by this log's key, is ahead of the catalog, or
+        is of another history. Nothing may be signed then.
+        """
+        with self._lock:
+            self._check(self._state(), self._published_note())
+
+    def _check(self, state: LogState, note: bytes | None) -> None:
+        self._trusted = None
+        if state.origin not in ("", self.origin):
+            raise LogForkRisk(
+                f"the catalog is of the log {state.origin}, the settings name {self.origin}",
+                remedy="put the setting [log] origin back",
+            )
+        if note is None:
+            if state.checkpoint is not None:
+                raise LogForkRisk(
+                    f"the object store has lost {CHECKPOINT_KEY}, which was published at size {state.size}",
+                    remedy="bring the store back whole, or " + _REBUILD,
+                )
+            return
+        published = self._open(note)
+        if published.size > state.size:
+            raise LogForkRisk(
+                f"{published.size} log entries were published, this catalog has {state.size} in its tree",
+                remedy=_REBUILD,
+            )
+        try:
+            # The tree that the catalog committed, as it lies in the store; then that the published one is
+            # its start.
+            tree = self._read_edge(state.size)
+            if tree.root() != state.root:
+                raise CheckFailed(f"the stored tiles of size {state.size} have another root than the catalog")
+            read = hash_reader(state.size, self._tile)
+            proof = consistency_path(published.size, state.size, read)
+            verify_consistency(published.size, state.size, proof, published.root, state.root)
+        except (CheckFailed, DamageError, InvalidValue) as error:
+            raise LogForkRisk(
+                f"checkpoint, tiles and catalog disagree: {error.message}", remedy=_REBUILD
+            ) from error
+        self._edge, self._trusted = tree, note
+
+    def _open(self, note: bytes) -> Checkpoint:
+        """Read a checkpoint that must be ours."""
+        if self.vkey is None:
+            raise UsageError("this archive was opened without its log's public key")
+        try:
+            found = open_checkpoint(note, self.vkey)
+        except (CheckFailed, InvalidValue) as error:
+            raise LogForkRisk(
+                f"{CHECKPOINT_KEY} is not a checkpoint signed by this archive's key ({error.message})",
+                remedy="find out who wrote it; bring the right one back from a mirror or backup",
+            ) from error
+        if found.origin != self.origin:
+            raise LogForkRisk(
+                f"{CHECKPOINT_KEY} is of another log, {found.origin}",
+                remedy="check the settings [objects] url",
+            )
+        return found
+
+    def _state(self) -> LogState:
+        with self._catalog.read() as tx:
+            return tx.log.state()
+
+    def _published_note(self) -> bytes | None:
+        try:
+            return self._store.get(CHECKPOINT_KEY)
+        except NotFound:
+            return None
+
+    def _edge_at(self, state: LogState) -> Edge:
+        """The edge of the committed tree, to grow: kept from the last batch, or read back from the tiles."""
+        edge = self._edge
+        if edge is None or edge.size != state.size or edge.root() != state.root:
+            edge = self._read_edge(state.size)
+            if edge.root() != state.root:
+                raise LogForkRisk(
+                    f"the stored tiles of size {state.size} have another root than the catalog",
+                    remedy=_REBUILD,
+                )
+        self._edge = None  # a batch that fails half-way must not leave a grown edge behind
+        return edge
+
+    def _read_edge(self, size: int) -> Edge:
+        return Edge.restore(size, lambda name: self._tile(name.level or 0, name.index, name.width))
+
+    def _tile(self, level: int, index: int, width: int) -> bytes:
+        """A tile as stored; a partial one may be had from the full one that grew from it."""
+        names = [TileName(level=level, index=index, width=width)]
+        if width < TILE_WIDTH:
+            names.append(TileName(level=level, index=index))
+        for name in names:
+            try:
+                return self._store.get(PREFIX + name.path)[: width * 32]
+            except NotFound:
+                continue
+        raise DamageError(f"{PREFIX}{names[0].path} is missing", remedy="run `pressmark audit --full`")
+
+    # -- proofs ----------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> str | None:
+        """The published checkpoint, a signed note; None where none was published yet."""
+        note = self._published_note()
+        return None if note is None else note.decode("utf-8", "replace")
+
+    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
+        """The path from entry `index` up to the root of the tree of `size` entries (default: as published).
+
+        Raises NotFound where that tree is not published yet or has no such entry, DamageError.
+        """
+        head = self._head()
+        size = head.size if size is None else size
+        if not 0 <= index < size <= head.size:
+            raise NotFound(
+                f"entry {index} is not in the published tree of {min(size, head.size)} entries",
+                remedy="run `pressmark log checkpoint` and see `pressmark log entries`",
+            )
+        return inclusion_path(index, size, hash_reader(head.size, self._tile))
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """The proof that the tree of `old` entries is the start of that of `new`.
+
+        Raises NotFound where they are not published, DamageError.
+        """
+        head = self._head()
+        if not 0 <= old <= new <= head.size:
+            raise NotFound(
+                f"no two trees of {old} and {new} entries in this order; the published one has {head.size}",
+                remedy="see `pressmark log checkpoint`",
+            )
+        return consistency_path(old, new, hash_reader(head.size, self._tile))
+
+    def tlog_proof(self, index: int) -> str:
+        """The `.tlog-proof` of an entry in the published tree (C2SP tlog-proof), checked before it is given.
+
+        Raises NotFound where the entry is not in the published tree, DamageError where the tiles do not
+        prove it.
+        """
+        note = self._published_note()
+        head = self._head(note)
+        path = self.inclusion(index, head.size)
+        try:
+            verify_inclusion(index, head.size, leaf_hash(self.entry_bytes(index)), path, head.root)
+        except CheckFailed as error:
+            raise DamageError(
+                f"the stored tiles do not prove entry {index}: {error.message}",
+                remedy="run `pressmark audit --full`",
+            ) from error
+        assert note is not None  # or there were no head
+        return LogProof(index=index, hashes=tuple(path), checkpoint=note).encode().decode()
+
+    def entry_bytes(self, index: int) -> bytes:
+        """The bytes of an entry, as hashed into the tree. Raises NotFound, DamageError."""
+        with self._catalog.read() as tx:
+            row = tx.log.entry(index)
+        if row is None:
+            raise NotFound(f"the log has no entry {index}", remedy="see `pressmark log entries`")
+        if leaf_hash(row.body) != row.leaf:
+            raise DamageError(f"log entry {index} in the catalog is not what was logged", remedy=_REBUILD)
+        return row.body
+
+    def _head(self, note: bytes | None = None) -> Checkpoint:
+        note = self._published_note() if note is None else note
+        if note is None:
+            raise NotFound("no checkpoint was published yet", remedy="run `pressmark log checkpoint`")
+        return self._open(note)
