@@ -1,0 +1,1 @@
+"""The doors of Pressmark: command line, service, web view, settings, wiring, demo and benchmarks."""
