@@ -55,7 +55,9 @@ class Ending(StrEnum):
         return self.value if self.has_response and self is not Ending.COMPLETE else None
 
 
-_WITH_RESPONSE = frozenset({Ending.COMPLETE, Ending.LENGTH, Ending.TIME, Ending.DISCONNECT, Ending.UNSPECIFIED})
+_WITH_RESPONSE = frozenset(
+    {Ending.COMPLETE, Ending.LENGTH, Ending.TIME, Ending.DISCONNECT, Ending.UNSPECIFIED}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +77,9 @@ class Exchange:
     certificates: tuple[bytes, ...] = ()  # DER, leaf first
     chain_complete: bool = False  # False where only the leaf could be had
     addresses: tuple[str, ...] = ()  # what the name resolved to
-    timings: dict[str, int] = field(default_factory=dict)  # microseconds from `started` to: dns, connect, tls, sent, first_byte, done
+    timings: dict[str, int] = field(
+        default_factory=dict
+    )  # microseconds from `started` to: dns, connect, tls, sent, first_byte, done
     detail: str = ""  # words for people on how it ended; never parsed
 
 

@@ -51,7 +51,12 @@ class OutletChange:
         outlet = asdict(self.outlet)
         outlet["sources"] = [asdict(s) for s in self.outlet.sources]
         outlet["added"] = rfc3339(self.outlet.added) if self.outlet.added else None
-        return {"format": "pressmark-outlet/1", "change": self.change, "at": rfc3339(self.at), "outlet": outlet}
+        return {
+            "format": "pressmark-outlet/1",
+            "change": self.change,
+            "at": rfc3339(self.at),
+            "outlet": outlet,
+        }
 
     @classmethod
     def from_json(cls, value: Any) -> OutletChange:

@@ -116,6 +116,15 @@ class Captures(Queries):
         if done.rowcount == 0:
             raise NotFound(f"the catalog knows no capture {capture_id}", remedy="run `pressmark rebuild`")
 
+    def mark_stale(self, extractor: str) -> int:
+        """Let captures that another extractor read, or failed at, be read again; how many."""
+        done = self._connection.execute(
+            update(captures)
+            .where(captures.c.extraction.in_(("done", "failed")), captures.c.extractor != extractor)
+            .values(extraction="pending", extraction_code=None)
+        )
+        return int(done.rowcount)
+
     def extraction(self, capture_id: str) -> ExtractionRow | None:
         """How extraction of a capture stands."""
         query = select(captures.c.extraction, captures.c.extraction_code, captures.c.extractor)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from schemas.errors import NotFound
 from storage.catalog.base import Queries
-from storage.catalog.tables import segments
+from storage.catalog.tables import records, segments
 from storage.catalog.values import SegmentRow
 
 
@@ -43,6 +43,11 @@ class Segments(Queries):
     def lost(self, name: str) -> None:
         """Note that a segment's disk is gone. Raises NotFound."""
         self._change(name, state="lost")
+
+    def forget(self, name: str) -> None:
+        """Drop a segment in which no event was ever kept, and the row of its warcinfo record."""
+        self._connection.execute(delete(records).where(records.c.segment == name))
+        self._connection.execute(delete(segments).where(segments.c.name == name))
 
     def _change(self, name: str, **fields: Any) -> None:
         done = self._connection.execute(update(segments).where(segments.c.name == name).values(**fields))

@@ -1,0 +1,1 @@
+"""The command line: one file a command. Parsing and printing only; what commands do is left to the floors below."""

@@ -1,0 +1,208 @@
+"""`pressmark articles` and `pressmark show`: what was read, with its evidence."""
+
+from __future__ import annotations
+
+import difflib
+import json as jsonlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops.cli.common import ArchiveDir, AsJson, emit, opened, say
+from schemas.errors import NotFound, UsageError
+from schemas.instants import from_micros, rfc3339, to_micros
+
+if TYPE_CHECKING:
+    from storage.archive import Archive
+    from storage.catalog.values import VersionRow
+
+
+def articles(
+    outlet: Annotated[str | None, typer.Option(help="Of this outlet: id, name or URL.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="First captured at or after (RFC 3339 or a date).")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="First captured before.")] = None,
+    url: Annotated[str | None, typer.Option(help="The article at this URL.")] = None,
+    credit: Annotated[str | None, typer.Option(help="With these words in a photo credit.")] = None,
+    text: Annotated[str | None, typer.Option(help="With these words in title or text.")] = None,
+    after: Annotated[
+        int | None, typer.Option(metavar="LOG_INDEX", help="All versions logged after this: a stable cursor.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    archive: ArchiveDir = None,
+    json: AsJson = False,
+) -> None:
+    """List articles: the latest version of each, or with --after every version logged since."""
+    with opened(archive) as (opened_archive, _):
+        for row in _search(opened_archive, outlet, since, until, url, credit, text, after, limit):
+            if json:
+                emit(printed(opened_archive, row))
+            else:
+                _line(row)
+
+
+def _search(
+    archive: Archive, outlet: str | None, since: str | None, until: str | None, url: str | None, credit: str | None,
+    text: str | None, after: int | None, limit: int | None,
+) -> Iterator[VersionRow]:
+    from schemas.urls import normalize
+
+    with archive.catalog.read() as tx:
+        yield from tx.articles.search(
+            outlet_id=tx.outlets.find(outlet).id if outlet else None,
+            captured_from=moment(since), captured_to=moment(until), url=normalize(url) if url else None,
+            credit=credit, text=text, after=after, limit=limit, latest_only=after is None)
+
+
+def moment(text: str | None) -> int | None:
+    """An RFC 3339 instant or a date (midnight UTC) in microseconds. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no date", remedy="write 2026-11-23 or 2026-11-23T14:00:00Z") from error
+    return to_micros(value if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+def printed(archive: Archive, row: VersionRow) -> dict[str, Any]:
+    """An article as it is printed: the logged block with version and capture."""
+    value: dict[str, Any] = jsonlib.loads(row.block)
+    with archive.catalog.read() as tx:
+        record = tx.records.get(row.capture_id)
+        capture = tx.captures.get(row.capture_id)
+    value["version"] = row.version
+    value["log_index"] = row.log_index
+    value["capture"] = {
+        "id": row.capture_id,
+        "url": capture.url if capture else row.url,
+        "date": rfc3339(capture.date) if capture else None,
+        "first_seen": rfc3339(from_micros(row.first_seen)),
+        "last_seen": rfc3339(from_micros(row.last_seen)),
+        "segment": record.segment if record else None,
+        "offset": record.offset if record else None,
+    }
+    head = {k: value.pop(k) for k in ("id", "version", "log_index")}
+    return {**head, **value}
+
+
+def _line(row: VersionRow) -> None:
+    print(f"{row.article_id}  v{row.version}  {(row.published or 'no date'):25}  {row.outlet_id:24}  {row.title or '(no title)'}")
+
+
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID|URL", help="Article id (ID@VERSION for an older one) or its URL.")],
+    versions: Annotated[bool, typer.Option("--versions", help="All versions, a line each.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="What changed from version to version.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Where in the page each value stood.")] = False,
+    archive: ArchiveDir = None,
+    json: AsJson = False,
+) -> None:
+    """Show one article."""
+    with opened(archive) as (opened_archive, _):
+        row = find(opened_archive, id)
+        with opened_archive.catalog.read() as tx:
+            history = tx.articles.versions(row.article_id, row.extractor)
+        if versions:
+            for version in history:
+                emit(printed(opened_archive, version)) if json else _version_line(version)
+        elif diff:
+            _print_diff(history, as_json=json)
+        elif json:
+            emit(printed(opened_archive, row))
+        else:
+            _print_article(printed(opened_archive, row), evidence=evidence)
+
+
+def find(archive: Archive, text: str) -> VersionRow:
+    """The version that an id or URL names. Raises NotFound."""
+    from schemas.urls import normalize
+
+    name, _, number = text.partition("@")
+    with archive.catalog.read() as tx:
+        if "://" in text:
+            row = tx.articles.by_url(normalize(text))
+        elif number and not number.isdecimal():
+            raise UsageError(f"{number!r} is no version", remedy="write ID@2 for the second version")
+        else:
+            row = tx.articles.get(name, int(number) if number else None)
+    if row is None:
+        raise NotFound(f"no article {text} here", remedy="see `pressmark articles`")
+    return row
+
+
+def _version_line(row: VersionRow) -> None:
+    seen = f"{rfc3339(from_micros(row.first_seen))} .. {rfc3339(from_micros(row.last_seen))}"
+    print(f"v{row.version}  log {row.log_index:6}  first captured here {seen}  {row.title or '(no title)'}")
+
+
+def _readable(row: VersionRow) -> list[str]:
+    """A version as lines that can be compared."""
+    value = jsonlib.loads(row.block)
+    lines = [f"title: {value['title'] or ''}", f"authors: {', '.join(value['authors'])}"]
+    lines += [f"published: {value['published'] or ''}", f"modified: {value['modified'] or ''}"]
+    lines += value["paragraphs"]
+    return lines + [f"photo: {p['caption'] or ''} [{p['credit'] or ''}]" for p in value["photos"]]
+
+
+def _print_diff(history: list[VersionRow], *, as_json: bool) -> None:
+    if len(history) < 2:
+        say("there is one version only")
+    for old, new in zip(history, history[1:], strict=False):
+        names = (f"version {old.version}", f"version {new.version}")
+        lines = list(difflib.unified_diff(_readable(old), _readable(new), *names, lineterm="", n=0))
+        if as_json:
+            emit({"from": old.version, "to": new.version, "diff": lines})
+        else:
+            print("\n".join(lines))
+
+
+def _print_article(value: dict[str, Any], *, evidence: bool) -> None:
+    print(f"{value['title'] or '(no title)'}\n")
+    capture = value["capture"]
+    facts = {
+        "id": f"{value['id']} version {value['version']}", "outlet": value["outlet"]["name"], "url": value["url"],
+        "published": value["published"], "modified": value["modified"], "authors": ", ".join(value["authors"]),
+        "capture": capture["id"], "first captured here": capture["first_seen"], "segment": capture["segment"],
+        "log index": value["log_index"],
+    }
+    for name, fact in facts.items():
+        if fact not in (None, ""):
+            print(f"{name:20} {fact}")
+    for photo in value["photos"]:
+        print(f"{'photo':20} {photo['url'] or ''}")
+        for key in ("caption", "credit"):
+            if photo[key]:
+                print(f"{'  ' + key:20} {photo[key]}")
+        for key in ("photographers", "agencies"):
+            if photo[key]:
+                print(f"{'  ' + key:20} {', '.join(photo[key])}")
+    if evidence:
+        _print_evidence(value["evidence"])
+        return
+    print()
+    for paragraph in value["paragraphs"]:
+        print(f"{paragraph}\n")
+
+
+def _print_evidence(evidence: dict[str, Any]) -> None:
+    print("\nevidence (field, source, place, bytes of the entity body, raw):")
+    for name, item in evidence.items():
+        span = item["span"]
+        where = f"{span['start']}..{span['end']} {span['via']}" if span else "-"
+        raw = " ".join((item["raw"] or "(as the value)").split())
+        print(f"  {name:24} {item['source']:7} {item['path']}  [{where}]  {raw[:160]}")
+
+
+def text_file(path: str, limit: int) -> str:
+    """The text of a file or of stdin (`-`), at most `limit` bytes. Raises UsageError."""
+    import sys
+
+    stream = sys.stdin.buffer if path == "-" else Path(path).open("rb")
+    with stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise UsageError(f"{path} is larger than {limit} bytes", remedy="cut it into parts")
+    return data.decode("utf-8", "replace")

@@ -1,0 +1,28 @@
+"""`pressmark coverage`: what was asked for and how it ended, by outlet."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from ops.cli.common import ArchiveDir, AsJson, emit, opened
+
+
+def coverage(archive: ArchiveDir = None, json: AsJson = False) -> None:
+    """Captures and attempts by outlet, role and how they ended."""
+    table: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    with opened(archive) as (opened_archive, _), opened_archive.catalog.read() as tx:
+        for row in tx.captures.tallies():
+            if row.kind == "attempt":
+                reason = row.ending
+            elif row.wall:
+                reason = row.wall
+            elif row.ending != "complete":
+                reason = f"cut ({row.ending})"
+            else:
+                reason = f"HTTP {row.status}"
+            table[row.outlet_id or "-", row.role][reason] += row.count
+    for (outlet, role), reasons in sorted(table.items()):
+        if json:
+            emit({"outlet": outlet, "role": role, "endings": dict(reasons)})
+        else:
+            print(f"{outlet:32} {role:8} " + ", ".join(f"{n} {r}" for r, n in sorted(reasons.items())))

@@ -1,0 +1,113 @@
+"""`pressmark crawl`: fetch what is due, now, and exit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops.cli.common import AllowAddress, ArchiveDir, AsJson, emit, say, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest.pipeline import Crawler, Tally
+    from ops.settings import Settings
+    from schemas.outlets import Outlet
+    from storage.archive import Archive
+
+
+def crawl(
+    outlets: Annotated[list[str] | None, typer.Argument(metavar="[OUTLET]...", help="Default: all.")] = None,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="Go on until nothing is due.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Article pages to fetch at most.")] = None,
+    archive: ArchiveDir = None,
+    allow_address: AllowAddress = None,
+    json: AsJson = False,
+) -> None:
+    """Poll what is due, fetch what is new, read it, keep it; then exit."""
+    from ops.wiring import crawl_lock, extract_pool, need_contact, open_archive
+
+    settings = settings_of(archive, allow_address)
+    with crawl_lock(settings), open_archive(settings, mend=True, say=say) as opened:
+        with opened.catalog.read() as tx:
+            chosen = [tx.outlets.find(text) for text in outlets] if outlets else tx.outlets.all()
+        need_contact(settings, chosen)
+        if not chosen:
+            say("no outlet is watched; add one with `pressmark outlet add URL`")
+        with extract_pool(settings) as pool:
+            try:
+                tally = asyncio.run(
+                    _crawl(opened, settings, pool, chosen, until_idle=until_idle, limit=limit)
+                )
+            finally:
+                opened.seal()
+    report(tally, as_json=json)
+
+
+async def _crawl(
+    archive: Archive,
+    settings: Settings,
+    pool: Any,
+    outlets: Sequence[Outlet],
+    *,
+    until_idle: bool,
+    limit: int | None,
+) -> Tally:
+    from ops.jobs import housekeeping
+    from ops.wiring import make_crawler
+
+    crawler = make_crawler(archive, settings, pool, limit=limit, say=say)
+    stop_on_signals(crawler)
+    keeper = asyncio.create_task(housekeeping(archive, settings.log.checkpoint_every))
+    try:
+        return await crawler.crawl(outlets, until_idle=until_idle)
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+        await crawler.close()
+
+
+def stop_on_signals(crawler: Crawler) -> None:
+    """SIGTERM and SIGINT end the crawl after what is under way; a second SIGINT ends it at once."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        crawler.stopping.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+
+
+def report(tally: Tally, *, as_json: bool) -> None:
+    """What a crawl did."""
+    if as_json:
+        emit(
+            {
+                "captures": dict(tally.fetched),
+                "attempts": dict(tally.attempts),
+                "statuses": {str(k): v for k, v in tally.statuses.items()},
+                "discovered": tally.discovered,
+                "versions": tally.versions,
+                "sightings": tally.sightings,
+                "failed": dict(tally.failed),
+            }
+        )
+        return
+    roles = ", ".join(f"{n} {role}" for role, n in sorted(tally.fetched.items())) or "nothing"
+    print(f"captured: {roles}")
+    print(
+        f"articles: {tally.versions} new versions, {tally.sightings} seen again; {tally.discovered} URLs discovered"
+    )
+    for title, counts in (
+        ("attempts without an answer", tally.attempts),
+        ("other answers", tally.statuses),
+        ("pages without an article", tally.failed),
+    ):
+        if counts:
+            print(f"{title}: " + ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=str)))

@@ -1,0 +1,65 @@
+"""`pressmark log`: look into the transparency log."""
+
+from __future__ import annotations
+
+import base64
+import json as jsonlib
+from typing import Annotated
+
+import typer
+
+from ops.cli.common import ArchiveDir, AsJson, emit, opened
+from schemas.errors import NotFound
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("checkpoint")
+def checkpoint(archive: ArchiveDir = None) -> None:
+    """The published checkpoint, as it stands in the store."""
+    with opened(archive) as (opened_archive, _):
+        text = opened_archive.log.checkpoint()
+    if text is None:
+        raise NotFound("nothing is published yet", remedy="crawl first")
+    print(text, end="")
+
+
+@app.command("key")
+def key(archive: ArchiveDir = None) -> None:
+    """The log's public key: hand it out by another way than the bundles."""
+    with opened(archive) as (opened_archive, _):
+        print(opened_archive.vkey)
+
+
+@app.command("proof")
+def proof(index: Annotated[int, typer.Argument(min=0)], archive: ArchiveDir = None) -> None:
+    """The inclusion proof of an entry (C2SP tlog-proof)."""
+    with opened(archive) as (opened_archive, _):
+        print(opened_archive.log.tlog_proof(index), end="")
+
+
+@app.command("consistency")
+def consistency(
+    old: Annotated[int, typer.Argument(metavar="FROM", min=0)], new: Annotated[int, typer.Argument(metavar="TO", min=0)],
+    archive: ArchiveDir = None,
+) -> None:
+    """The proof that the tree of TO entries begins with the tree of FROM entries, a base64 hash a line."""
+    with opened(archive) as (opened_archive, _):
+        for node in opened_archive.log.consistency(old, new):
+            print(base64.b64encode(node).decode())
+
+
+@app.command("entries")
+def entries(
+    start: Annotated[int, typer.Option("--from", min=0)] = 0,
+    stop: Annotated[int | None, typer.Option("--to", min=0)] = None,
+    archive: ArchiveDir = None,
+    json: AsJson = False,
+) -> None:
+    """The log's entries."""
+    with opened(archive) as (opened_archive, _), opened_archive.catalog.read() as tx:
+        for row in tx.log.entries(start, stop):
+            if json:
+                emit({"index": row.index, "subject": row.subject, "entry": jsonlib.loads(row.body)})
+            else:
+                print(f"{row.index:8} {row.type:12} {row.subject or ''}")

@@ -1,0 +1,25 @@
+"""`pressmark prove`: an evidence bundle that a stranger can check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.cli.common import ArchiveDir, opened, say
+
+
+def prove(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Article (ID@VERSION), capture, or snapshot NAME/VERSION.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The bundle to write, a zip.")],
+    archive: ArchiveDir = None,
+) -> None:
+    """Write an evidence bundle: records, log entries, proofs, checkpoint, and the program that checks them."""
+    from storage.evidence import prove as make
+
+    with opened(archive, mend=True) as (opened_archive, _):
+        bundle = make(opened_archive, id)
+        out.write_bytes(bundle)
+        say(f"wrote {out} ({len(bundle)} bytes); check it with `pressmark verify {out}`,")
+        say(f"or unzip it and run `python3 -I verify.py --key '{opened_archive.vkey}'`")

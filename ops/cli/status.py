@@ -1,0 +1,36 @@
+"""`pressmark status`: is everything arriving, and is it all still there?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ops.cli.common import ArchiveDir, AsJson, emit, opened
+from schemas.instants import from_micros, rfc3339
+
+
+def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
+    """Outlets, captures, articles, log and segments, counted."""
+    with opened(archive) as (opened_archive, settings), opened_archive.catalog.read() as tx:
+        state = tx.log.state()
+        segments = tx.segments.all()
+        due = tx.frontier.next_due()
+        value: dict[str, Any] = {
+            "archive": str(settings.directory), "log": {"origin": opened_archive.settings.origin,
+            "entries": state.next_index, "published": state.size}, "outlets": len(tx.outlets.all()),
+            "captures": tx.captures.count(), "articles": tx.articles.count(), "items": tx.frontier.counts(),
+            "segments": {s: sum(1 for row in segments if row.state == s) for s in ("open", "sealed", "lost")},
+            "pending_extraction": len(tx.captures.pending(1000)),
+            "next_due": rfc3339(from_micros(due)) if due is not None else None,
+        }
+    if json:
+        emit(value)
+        return
+    print(f"archive     {value['archive']}")
+    print(f"log         {value['log']['origin']}: {value['log']['entries']} entries, {value['log']['published']} published")
+    print(f"outlets     {value['outlets']}")
+    print(f"captures    {value['captures']}; {value['pending_extraction']} wait to be read")
+    print(f"articles    {value['articles']}")
+    print("known URLs  " + (", ".join(f"{n} {s}" for s, n in sorted(value["items"].items())) or "none"))
+    one = " (one local copy until sealed)" if value["segments"]["open"] else ""
+    print("segments    " + ", ".join(f"{n} {s}" for s, n in value["segments"].items()) + one)
+    print(f"next due    {value['next_due'] or 'nothing'}")

@@ -1,0 +1,33 @@
+"""`pressmark verify`: check an evidence bundle. Needs no archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.cli.common import AsJson, emit
+from schemas.errors import CheckFailed
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="BUNDLE.zip")],
+    key: Annotated[str | None, typer.Option(help="The archive's public key as you know it.")] = None,
+    require_timestamp: Annotated[bool, typer.Option("--require-timestamp", help="Fail without a timestamp.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Check a bundle and say in sentences what it proves, by when, and what it does not prove."""
+    from schemas.bundles import verify_bundle
+    from schemas.checkpoints import VerifierKey
+
+    report = verify_bundle(file.read_bytes(), key=VerifierKey.parse(key) if key else None)
+    if json:
+        emit({"ok": report.ok, "findings": [str(f) for f in report.findings], "proven": list(report.proven),
+              "unproven": list(report.unproven), "notes": list(report.notes)})
+    else:
+        print("\n".join(report.lines()))
+    if not report.ok:
+        raise CheckFailed(f"{file} does not verify: {len(report.findings)} findings", remedy="do not rely on it")
+    if require_timestamp and report.timestamped is None:
+        raise CheckFailed(f"{file} carries no timestamp that was checked", remedy="ask for a newer bundle")

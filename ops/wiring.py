@@ -1,0 +1,144 @@
+"""The composition root: from settings to an opened archive and a crawler. Nothing else builds these."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import ipaddress
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ingest.extract.worker import ExtractPool
+from ingest.pipeline import Crawler, CrawlSettings
+from ingest.recorder import Recorder, RecorderSettings
+from ops.settings import Settings
+from schemas.errors import SettingsError
+from schemas.outlets import Outlet
+from schemas.urls import host_of
+from storage.archive import Archive, StorageSettings, system_clock
+from storage.lock import CrawlLock
+from storage.recovery import recover
+
+SQLITE_FILE: Final = "catalog.sqlite"
+OBJECTS_FOLDER: Final = "objects"
+
+
+def software() -> str:
+    """Name and version of this program."""
+    return f"pressmark/{importlib.metadata.version('pressmark')}"
+
+
+def user_agent(settings: Settings) -> str:
+    """The User-Agent: product token, version, and how to reach the operator."""
+    product = settings.crawl.user_agent
+    base = software() if product == "pressmark" else product
+    return f"{base} (+{settings.operator.contact})" if settings.operator.contact else base
+
+
+def storage_settings(settings: Settings) -> StorageSettings:
+    """What storage needs of the settings."""
+    directory = settings.directory
+    crawl = settings.crawl
+    warcinfo = {
+        "software": software(),
+        "format": "WARC File Format 1.1",
+        "conformsTo": "https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
+        "operator": f"{settings.operator.name} <{settings.operator.contact}>".strip(),
+        "http-header-user-agent": user_agent(settings),
+        "robots": "classic (RFC 9309)",
+        "accept-language": crawl.accept_language,
+    }
+    return StorageSettings(
+        directory=directory,
+        catalog_url=settings.catalog.url or f"sqlite:///{directory.absolute() / SQLITE_FILE}",
+        objects_url=settings.objects.url or str(directory.absolute() / OBJECTS_FOLDER),
+        origin=settings.log.origin,
+        segment_max_bytes=settings.segments.max_bytes,
+        segment_max_age=settings.segments.max_age,
+        max_entity=crawl.max_entity,
+        warcinfo=warcinfo,
+    )
+
+
+def open_archive(settings: Settings, *, mend: bool = False, say: Callable[[str], None] = print) -> Archive:
+    """Open an archive; with `mend`, also complete what a stop interrupted (commands that write do)."""
+    archive = Archive.open(storage_settings(settings))
+    if mend:
+        for sentence in recover(archive):
+            say(sentence)
+    return archive
+
+
+def recorder_settings(settings: Settings) -> RecorderSettings:
+    """What the recorder needs of the settings."""
+    crawl = settings.crawl
+    return RecorderSettings(
+        user_agent=user_agent(settings),
+        connect_timeout=crawl.connect_timeout,
+        read_timeout=crawl.read_timeout,
+        total_timeout=crawl.total_timeout,
+        max_body=crawl.max_body,
+        max_head=crawl.max_head,
+        allow_addresses=crawl.allow_addresses,
+        connect_to=crawl.connect_to,
+        ca_file=Path(crawl.ca_file) if crawl.ca_file else None,
+        accept_language=crawl.accept_language,
+        clock=system_clock,
+    )
+
+
+def crawl_settings(settings: Settings, limit: int | None = None) -> CrawlSettings:
+    """What the journey needs of the settings."""
+    return CrawlSettings(
+        user_agent=settings.crawl.user_agent,
+        host_delay=settings.crawl.host_delay,
+        concurrency=settings.crawl.concurrency,
+        recheck=settings.crawl.recheck,
+        limit=limit,
+    )
+
+
+def extract_pool(settings: Settings) -> ExtractPool:
+    """The processes that read pages."""
+    return ExtractPool(workers=settings.extract.workers, max_seconds=settings.extract.max_seconds)
+
+
+def make_crawler(
+    archive: Archive,
+    settings: Settings,
+    pool: ExtractPool,
+    *,
+    limit: int | None = None,
+    say: Callable[[str], None] = print,
+) -> Crawler:
+    """A crawler over an opened archive. Make it inside the event loop that it runs in."""
+    return Crawler(archive, crawl_settings(settings, limit), Recorder(recorder_settings(settings)), pool, say)
+
+
+def need_contact(settings: Settings, outlets: list[Outlet]) -> None:
+    """No crawl of a public address without somebody to complain to. Raises SettingsError."""
+    if settings.operator.contact:
+        return
+    public = [o for o in outlets if not _is_private(o.url)]
+    if public and not settings.crawl.connect_to:
+        raise SettingsError(
+            f"no contact is set and {public[0].url} is public",
+            remedy="set [operator] contact in pressmark.toml to an e-mail address or URL at which you are reached",
+        )
+
+
+def _is_private(url: str) -> bool:
+    host = host_of(url)
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return not ipaddress.ip_address(host.strip("[]")).is_global
+    except ValueError:
+        return False
+
+
+def crawl_lock(settings: Settings) -> CrawlLock:
+    """On SQLite one process crawls at a time; on PostgreSQL leases keep processes apart and the lock does nothing."""
+    return CrawlLock(
+        settings.directory / "lock" if not settings.catalog.url.startswith("postgresql") else None
+    )

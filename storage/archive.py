@@ -1,0 +1,367 @@
+"""The front door of an archive: open, deposit, derive, read.
+
+Holds the write order (principle 2 of the design): records are synced before their catalog rows are committed, rows and
+log entries are committed together, entries are integrated before a checkpoint is signed. What the records look like is
+left to `storage.events`, where segments stand to `storage.segments`, what a restart mends to `storage.recovery`, proofs
+to `storage.evidence`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from schemas.articles import Article, content_key
+from schemas.captures import Capture, Context, Ending, Exchange
+from schemas.checkpoints import Checkpoint, VerifierKey
+from schemas.entries import Entry, article_entry, attempt_entry, capture_entry, outlet_entry
+from schemas.errors import ArchiveMissing, InvalidValue, NotFound, UsageError
+from schemas.http1 import ResponseView, entity_body, parse_response
+from schemas.instants import to_micros
+from schemas.outlets import Outlet, OutletChange
+from storage import events, fingerprints
+from storage.blobs import BlobStore
+from storage.catalog import Catalog
+from storage.catalog.values import VersionRow
+from storage.events import DraftView, Event
+from storage.log.sequencer import append
+from storage.log.signing import Signer
+from storage.log.tree import Log
+from storage.segments import Segments, disk_errors
+from storage.stores import open_store
+from storage.warc import Stored, read_member
+
+#: Bytes that a response may expand to when its content-encoding is undone, unless settings say otherwise.
+MAX_ENTITY: Final = 64 * 1024 * 1024
+KEY_FILE: Final = Path("keys") / "log.key"
+WORKER_FILE: Final = "worker"
+
+
+def system_clock() -> datetime:
+    """Now, aware, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StorageSettings:
+    """What storage needs to know; where it comes from is left to `ops.settings`."""
+
+    directory: Path
+    catalog_url: str
+    objects_url: str
+    origin: str  # name of the log and of its key
+    segment_max_bytes: int = 1_000_000_000  # bytes of a segment file
+    segment_max_age: float = 3600.0  # seconds
+    max_entity: int = MAX_ENTITY  # bytes of a body after content-decoding
+    warcinfo: Mapping[str, str] = field(default_factory=dict)  # operator, contact, software, vantage
+    clock: Callable[[], datetime] = system_clock
+
+
+class Archive:
+    """An opened archive. Methods may be called from any thread; those that write hold one lock."""
+
+    def __init__(self, settings: StorageSettings, catalog: Catalog, store: BlobStore, signer: Signer) -> None:
+        self.settings = settings
+        self.directory = settings.directory
+        self.clock = settings.clock
+        self.catalog, self.store = catalog, store
+        self.worker = _worker_id(settings.directory)
+        self.vkey: VerifierKey = signer.vkey
+        self.holder = f"{self.worker}-{secrets.token_hex(4)}"  # names this process in leases
+        self.log = Log(store, catalog, origin=settings.origin, signer=signer, holder=self.holder)
+        self.segments = Segments(
+            settings.directory,
+            store,
+            catalog,
+            worker=self.worker,
+            info=settings.warcinfo,
+            clock=settings.clock,
+            max_bytes=settings.segment_max_bytes,
+            max_age=settings.segment_max_age,
+        )
+        self._lock = threading.RLock()
+
+    @classmethod
+    def create(cls, settings: StorageSettings) -> Archive:
+        """Make the log key and an empty catalog. Raises UsageError where there is one already."""
+        path = settings.directory / KEY_FILE
+        if path.exists():
+            raise UsageError(f"{settings.directory} holds an archive already", remedy="choose another folder")
+        with disk_errors(f"cannot make {path.parent}"):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store = open_store(settings.objects_url)
+        signer = Signer.create(path, settings.origin)
+        return cls(settings, Catalog.create(settings.catalog_url), store, signer)
+
+    @classmethod
+    def open(cls, settings: StorageSettings) -> Archive:
+        """Open what `create` made. Raises ArchiveMissing, CatalogNewer, ServiceError."""
+        path = settings.directory / KEY_FILE
+        if not path.exists():
+            raise ArchiveMissing(
+                f"{settings.directory} holds no archive",
+                remedy="run `pressmark init` or name another with --archive",
+            )
+        store = open_store(settings.objects_url)
+        return cls(settings, Catalog.open(settings.catalog_url), store, Signer.load(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of files and connections; open segments stay as they are and are sealed at the next start."""
+        self.catalog.close()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def deposit(self, batch: Sequence[tuple[Exchange, Context]]) -> list[Capture]:
+        """Keep exchanges: records, one sync, then rows and log entries in one transaction.
+
+        On return every one of them is acknowledged: it survives kill -9. Raises DiskError, CatalogError.
+        """
+        with self._lock:
+            views = [events.payload_of(exchange) for exchange, _ in batch]
+            originals = self._originals(batch, views)
+            made: list[Event] = []
+            for (exchange, context), view, original in zip(batch, views, originals, strict=True):
+                self._keep_chain(exchange)
+                made.append(self._write("warc", events.drafts_for(exchange, context, view, original)))
+            self.segments.sync("warc")
+            return self.acknowledge(made)
+
+    def acknowledge(self, made: Sequence[Event]) -> list[Capture]:
+        """Commit rows and log entries of capture events whose records are durable."""
+        captures = []
+        with self.catalog.begin() as tx:
+            for event in made:
+                capture = events.capture_of(event)
+                index = append(tx, entry_of(event), subject=capture.id)
+                tx.records.add(event.rows())
+                captures.append(tx.captures.add(replace(capture, log_index=index)))
+        return captures
+
+    def _write(self, kind: str, drafts: Sequence[events.Draft]) -> Event:
+        refs = self.segments.append(kind, drafts)
+        records = [(DraftView(draft), ref) for draft, ref in zip(drafts, refs, strict=True)]
+        (event,) = events.group(records)
+        return event
+
+    def _originals(
+        self, batch: Sequence[tuple[Exchange, Context]], views: Sequence[ResponseView | None]
+    ) -> list[Capture | None]:
+        """For each exchange the capture that its revisit record will point at, or None."""
+        found: list[Capture | None] = []
+        with self.catalog.read() as tx:
+            for (exchange, context), view in zip(batch, views, strict=True):
+                original = None
+                if view is not None and exchange.ending is Ending.COMPLETE and view.status is not None:
+                    if view.status == 304 and context.refers_to is not None:
+                        original = _resolved(tx.captures.get(context.refers_to), tx.captures.get)
+                    elif 200 <= view.status < 300 and view.payload and len(view.payload) > len(view.head):
+                        digest = f"sha256:{hashlib.sha256(view.payload).hexdigest()}"
+                        original = tx.records.original_for(digest, exchange.url)
+                found.append(original)
+        return found
+
+    def _keep_chain(self, exchange: Exchange) -> None:
+        """Store a certificate chain as a record of its own the first time that it is seen."""
+        name = events.chain_digest(exchange.certificates)
+        if name is None:
+            return
+        with self.catalog.read() as tx:
+            if tx.meta.get(f"chain {name}") is not None:
+                return
+        draft = events.chain_draft(exchange.certificates, exchange.started)
+        (ref,) = self.segments.append("warc", [draft])
+        self.segments.sync("warc")
+        with self.catalog.begin() as tx:
+            tx.records.add([events.record_row(DraftView(draft), ref, None)])
+            tx.meta.set(f"chain {name}", ref.record_id)
+
+    def deposit_article(self, article: Article, capture: Capture) -> tuple[VersionRow, bool]:
+        """Keep what was extracted from a capture: a new version, or a sighting of a known one (second value False)."""
+        with self._lock:
+            identity = article.extractor.identity
+            with self.catalog.begin() as tx:
+                known = tx.articles.find_version(article.id, identity, content_key(article))
+                if known is not None and known.row_id is not None:
+                    tx.articles.add_sighting(known.row_id, capture.id, to_micros(capture.date))
+                    tx.captures.set_extraction(capture.id, "done", None, identity)
+                    return known, False
+            event = self._write("text", [events.conversion_draft(article, capture, self.clock())])
+            self.segments.sync("text")
+            return self.acknowledge_article(event, article, capture), True
+
+    def acknowledge_article(self, event: Event, article: Article, capture: Capture) -> VersionRow:
+        """Commit row, log entry, sighting and fingerprints of a conversion whose record is durable."""
+        with self.catalog.begin() as tx:
+            main = next(r for r in tx.captures.records_of(capture.id) if r.record_id == capture.id)
+            entry = article_entry(conversion=event.digests()["conversion"], capture=main.digest)
+            index = append(tx, entry, subject=event.id)
+            tx.records.add(event.rows())
+            number = len(tx.articles.versions(article.id, article.extractor.identity)) + 1
+            row = tx.articles.add_version(version_row(event, article, capture, number, index))
+            assert row.row_id is not None
+            tx.captures.set_extraction(capture.id, "done", None, article.extractor.identity)
+            fingerprints.index_version(tx, row.row_id, article.text)
+        return row
+
+    def extraction_failed(self, capture: Capture, code: str, extractor: str) -> None:
+        """Remember that a capture gave no article, and why."""
+        with self._lock, self.catalog.begin() as tx:
+            tx.captures.set_extraction(capture.id, "failed", code, extractor)
+
+    def record_outlet(self, change: OutletChange) -> Outlet:
+        """Keep a change of the watch list as record, entry and row."""
+        with self._lock:
+            event = self._write("warc", [events.outlet_draft(change)])
+            self.segments.sync("warc")
+            return self.acknowledge_outlet(event)
+
+    def acknowledge_outlet(self, event: Event) -> Outlet:
+        """Commit row and log entry of an outlet change whose record is durable."""
+        change = events.outlet_change_of(event)
+        with self.catalog.begin() as tx:
+            append(
+                tx, outlet_entry(change=change.change, resource=event.digests()["resource"]), subject=event.id
+            )
+            tx.records.add(event.rows())
+            tx.outlets.put(change.outlet)
+        return change.outlet
+
+    def rotate(self, *, force: bool = False) -> list[str]:
+        """Seal and store segments that are due (all, with `force`); their names. Raises DiskError, StoreError."""
+        with self._lock:
+            return self.segments.rotate(force=force)
+
+    def integrate(self) -> Checkpoint | None:
+        """Put pending log entries into tiles and publish a checkpoint; None where nothing is new."""
+        with self._lock:
+            return self.log.integrate(self.clock())
+
+    def seal(self) -> Checkpoint | None:
+        """Seal all that is open and publish: the end of a command that wrote."""
+        with self._lock:
+            self.rotate(force=True)
+            return self.integrate()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def member(self, record_id: str) -> bytes:
+        """The gzip member of a record as it stands. Raises NotFound, DamageError."""
+        with self.catalog.read() as tx:
+            row = tx.records.get(record_id)
+        if row is None:
+            raise NotFound(
+                f"no record {record_id} in this archive", remedy="give the id that `articles` or `log` prints"
+            )
+        return self.segments.member(row)
+
+    def read(self, record_id: str) -> Stored:
+        """One record, read from its segment. Raises NotFound, DamageError."""
+        with self.catalog.read() as tx:
+            row = tx.records.get(record_id)
+        if row is None:
+            raise NotFound(
+                f"no record {record_id} in this archive", remedy="give the id that `articles` or `log` prints"
+            )
+        return read_member(self.segments.member(row), name=row.segment, offset=row.offset)
+
+    def response(self, capture: Capture) -> ResponseView:
+        """The answer of a capture with its own head; a revisit's body is its original's. Raises NotFound, DamageError."""
+        if capture.kind == "attempt":
+            raise NotFound(f"{capture.id} is an attempt ({capture.ending}): it has no response")
+        view = parse_response(self.read(capture.id).block)
+        if capture.kind != "revisit" or capture.refers_to is None:
+            return view
+        original = parse_response(self.read(capture.refers_to).block)
+        if view.status == 304:
+            return original
+        return replace(original, headers=view.headers, head=view.head, status=view.status)
+
+    def entity(self, capture: Capture) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+        """The body of a capture after content-decoding, and its headers.
+
+        Raises NotFound for an attempt, InvalidValue where the body is coded in a way that cannot be undone or is larger
+        than `max_entity`, DamageError.
+        """
+        view = self.response(capture)
+        data, cut = entity_body(view, self.settings.max_entity)
+        if cut not in (None, "not-encoded"):
+            raise InvalidValue(f"the body of {capture.id} could not be decoded whole: {cut}")
+        return data, view.headers
+
+
+def entry_of(event: Event) -> Entry:
+    """The log entry of a capture event: the digests of its records and, for an attempt, how it ended."""
+    capture = events.capture_of(event)
+    if capture.kind == "attempt":
+        return attempt_entry(capture.ending.value, event.digests())
+    return capture_entry(event.digests())
+
+
+def version_row(event: Event, article: Article, capture: Capture, number: int, log_index: int) -> VersionRow:
+    """The catalog row of an article version; `row_id` is given by the catalog."""
+    block = event.records[-1][0].block
+    date = to_micros(capture.date)
+    assert event.id is not None
+    value = article.to_json()
+    return VersionRow(
+        row_id=None,
+        article_id=article.id,
+        version=number,
+        extractor=article.extractor.identity,
+        content_key=content_key(article),
+        conversion_id=event.id,
+        capture_id=capture.id,
+        first_seen=date,
+        last_seen=date,
+        log_index=log_index,
+        outlet_id=article.outlet.id,
+        url=article.url,
+        canonical_url=article.canonical_url,
+        title=article.title,
+        published=article.published,
+        modified=article.modified,
+        language=article.language,
+        kind=article.kind,
+        access=article.access,
+        wall=article.wall,
+        text_sha256=value["text_sha256"],
+        word_count=value["word_count"],
+        truncated=capture.ending.truncated,
+        credits="\n".join(p.credit for p in article.photos if p.credit),
+        block=block.decode(),
+    )
+
+
+def _resolved(capture: Capture | None, get: Callable[[str], Capture | None]) -> Capture | None:
+    """The original that a revisit of `capture` may point at: never another revisit, only a complete 2xx."""
+    if capture is not None and capture.kind == "revisit" and capture.refers_to is not None:
+        capture = get(capture.refers_to)
+    whole = capture is not None and capture.kind == "response" and capture.usable
+    return capture if whole else None
+
+
+def _worker_id(directory: Path) -> str:
+    """The name of this folder's worker, made once: it tells the segments of machines that share a catalog apart."""
+    path = directory / WORKER_FILE
+    with disk_errors(f"cannot read or make {path}"):
+        try:
+            return path.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            name = secrets.token_hex(4)
+            path.write_text(name + "\n", encoding="ascii")
+            return name

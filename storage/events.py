@@ -1,0 +1,398 @@
+"""From an exchange to WARC records, and from records back to the rows that point at them.
+
+One capture event is request, response (or revisit) and metadata, in this order in one segment; the metadata record,
+written last, makes the event whole. All that the catalog knows of a capture is read from these records alone, by the
+same functions at deposit, at recovery and at rebuild, so that the three agree. Writing and reading segments is left to
+`storage.warc`, the order of durable steps to `storage.archive`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from schemas import canonical
+from schemas.articles import Article
+from schemas.captures import Capture, Context, Ending, Exchange, RecordRef, Role
+from schemas.digests import Digest
+from schemas.errors import InvalidValue
+from schemas.http1 import ResponseView, parse_response
+from schemas.instants import parse_warc_date, to_micros, warc_date
+from schemas.outlets import OutletChange
+from schemas.urls import join
+from storage.catalog.values import RecordRow
+from storage.warc import PROFILE_IDENTICAL, PROFILE_NOT_MODIFIED, Draft, new_record_id
+
+CAPTURE_FORMAT: Final = "pressmark-capture/1"
+JSON_TYPE: Final = "application/json"
+PEM_CHAIN_TYPE: Final = "application/pem-certificate-chain"  # RFC 8555 section 9.1
+#: A redirect target longer than this is not followed and not kept in the catalog (bytes of UTF-8; the record has it).
+MAX_LOCATION: Final = 8192
+
+
+class RecordLike(Protocol):
+    """What a record read back and a record about to be written have in common."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def record_id(self) -> str: ...
+    @property
+    def block(self) -> bytes: ...
+    def header(self, name: str) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DraftView:
+    """A draft seen as the record that it becomes."""
+
+    draft: Draft
+
+    @property
+    def type(self) -> str:
+        return self.draft.type
+
+    @property
+    def record_id(self) -> str:
+        return self.draft.record_id
+
+    @property
+    def block(self) -> bytes:
+        return self.draft.block
+
+    def header(self, name: str) -> str | None:
+        """The value that the WARC header will have; None where it will not stand. Knows the names read here."""
+        d = self.draft
+        values: dict[str, str | None] = {
+            "WARC-Date": warc_date(d.date),
+            "WARC-Target-URI": d.target_uri,
+            "WARC-Refers-To": d.refers_to,
+            "WARC-Payload-Digest": str(d.payload_digest) if d.payload_digest else None,
+            "WARC-Profile": d.profile,
+            "Content-Type": d.content_type,
+        }
+        return values[name]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Records that were deposited together."""
+
+    kind: str  # capture | article | outlet | other
+    records: tuple[tuple[RecordLike, RecordRef], ...]
+
+    @property
+    def id(self) -> str | None:
+        """The id that its record rows share; None for `other`."""
+        if self.kind == "other":
+            return None
+        views = [view for view, _ in self.records]
+        return _main(views).record_id if self.kind == "capture" else views[-1].record_id
+
+    @property
+    def end(self) -> int:
+        """Offset in the segment file just behind its last record, in bytes."""
+        last = self.records[-1][1]
+        return last.offset + last.length
+
+    def digests(self) -> dict[str, str]:
+        """Record digest by record type, as the log entry names them."""
+        return {view.type: ref.digest for view, ref in self.records}
+
+    def rows(self) -> list[RecordRow]:
+        """The catalog rows of its records."""
+        return [record_row(view, ref, self.id) for view, ref in self.records]
+
+
+def payload_of(exchange: Exchange) -> ResponseView | None:
+    """The response of an exchange as HTTP; None for an attempt."""
+    return parse_response(exchange.response) if exchange.ending.has_response else None
+
+
+def drafts_for(
+    exchange: Exchange, context: Context, view: ResponseView | None, original: Capture | None
+) -> list[Draft]:
+    """The records of one capture event, in their order of writing.
+
+    `original` is the capture that a revisit points at (identical payload, or for a 304 the one whose validators were
+    sent), or None for a plain response. `view` is `payload_of(exchange)`.
+    """
+    main_id, request_id, metadata_id = new_record_id(), new_record_id(), new_record_id()
+    drafts = []
+    answered = exchange.ending.has_response
+    if exchange.request:
+        drafts.append(
+            Draft(
+                type="request",
+                date=exchange.started,
+                block=exchange.request,
+                target_uri=exchange.url,
+                content_type="application/http;msgtype=request",
+                record_id=request_id,
+                concurrent_to=(main_id,) if answered else (metadata_id,),
+                ip_address=exchange.peer,
+                protocols=exchange.protocols,
+                cipher=exchange.cipher,
+            )
+        )
+    if answered:
+        drafts.append(
+            _main_draft(exchange, view, original, main_id, request_id if exchange.request else None)
+        )
+    companions = tuple(d.record_id for d in drafts)
+    drafts.append(
+        Draft(
+            type="metadata",
+            date=exchange.started,
+            target_uri=exchange.url,
+            content_type=JSON_TYPE,
+            block=canonical.dumps(_metadata(exchange, context, view)),
+            record_id=metadata_id,
+            concurrent_to=companions,
+        )
+    )
+    return drafts
+
+
+def _main_draft(
+    exchange: Exchange,
+    view: ResponseView | None,
+    original: Capture | None,
+    record_id: str,
+    request_id: str | None,
+) -> Draft:
+    payload = view.payload if view is not None else None
+    common: dict[str, Any] = {
+        "date": exchange.started,
+        "target_uri": exchange.url,
+        "record_id": record_id,
+        "content_type": "application/http;msgtype=response",
+        "ip_address": exchange.peer,
+        "protocols": exchange.protocols,
+        "cipher": exchange.cipher,
+        "concurrent_to": (request_id,) if request_id else (),
+    }
+    if original is None:
+        return Draft(
+            type="response",
+            block=exchange.response,
+            truncated=exchange.ending.truncated,
+            payload_digest=Digest.sha256(payload) if payload is not None else None,
+            **common,
+        )
+    common |= {
+        "refers_to": original.id,
+        "refers_to_target_uri": original.url,
+        "refers_to_date": original.date,
+    }
+    if view is not None and view.status == 304:
+        return Draft(type="revisit", block=exchange.response, profile=PROFILE_NOT_MODIFIED, **common)
+    assert view is not None and payload is not None  # an identical payload was compared
+    return Draft(
+        type="revisit",
+        block=view.head,
+        profile=PROFILE_IDENTICAL,
+        truncated="length",
+        payload_digest=Digest.sha256(payload),
+        **common,
+    )
+
+
+def _metadata(exchange: Exchange, context: Context, view: ResponseView | None) -> dict[str, Any]:
+    payload = view.payload if view is not None else None
+    return {
+        "format": CAPTURE_FORMAT,
+        "outlet": context.outlet_id,
+        "role": context.role.value,
+        "via": context.via,
+        "item_url": context.item_url,
+        "hints": context.hints,
+        "wall": context.wall,
+        "ending": exchange.ending.value,
+        "detail": exchange.detail,
+        "payload_length": len(payload) if payload is not None else None,
+        "informational": [base64.b64encode(head).decode() for head in exchange.informational],
+        "peer": exchange.peer,
+        "port": exchange.port,
+        "addresses": list(exchange.addresses),
+        "protocols": list(exchange.protocols),
+        "cipher": exchange.cipher,
+        "certificate_chain": chain_digest(exchange.certificates),
+        "chain_complete": exchange.chain_complete,
+        "timings_us": exchange.timings,
+    }
+
+
+def chain_pem(certificates: Sequence[bytes]) -> bytes:
+    """A certificate chain as PEM, leaf first."""
+    return b"".join(_pem(c) for c in certificates)
+
+
+def _pem(der: bytes) -> bytes:
+    """RFC 7468 section 2: 64 characters a line."""
+    text = base64.b64encode(der)
+    lines = [text[i : i + 64] for i in range(0, len(text), 64)]
+    return b"\n".join([b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""])
+
+
+def chain_digest(certificates: Sequence[bytes]) -> str | None:
+    """SHA-256 of the PEM chain, the name under which its `resource` record stands; None for no chain."""
+    return f"sha256:{hashlib.sha256(chain_pem(certificates)).hexdigest()}" if certificates else None
+
+
+def chain_draft(certificates: Sequence[bytes], date: datetime) -> Draft:
+    """The `resource` record of a certificate chain, shared by all captures that name its digest."""
+    name = chain_digest(certificates)
+    return Draft(
+        type="resource",
+        date=date,
+        block=chain_pem(certificates),
+        content_type=PEM_CHAIN_TYPE,
+        target_uri=f"urn:pressmark:certificate-chain:{name}",
+    )
+
+
+def outlet_draft(change: OutletChange) -> Draft:
+    """The `resource` record of a change of the watch list."""
+    return Draft(
+        type="resource",
+        date=change.at,
+        content_type=JSON_TYPE,
+        block=canonical.dumps(change.to_json()),
+        target_uri=f"urn:pressmark:outlet:{change.outlet.id}",
+    )
+
+
+def conversion_draft(article: Article, capture: Capture, date: datetime) -> Draft:
+    """The `conversion` record of an article (ISO 28500 6.8), which refers to its capture."""
+    return Draft(
+        type="conversion",
+        date=date,
+        content_type=JSON_TYPE,
+        block=article.block(),
+        target_uri=capture.url,
+        refers_to=capture.id,
+    )
+
+
+def record_row(view: RecordLike, ref: RecordRef, event_id: str | None) -> RecordRow:
+    """The catalog row of one record."""
+    date = view.header("WARC-Date")
+    if date is None:
+        raise InvalidValue(f"record {ref.record_id} has no WARC-Date")
+    return RecordRow(
+        record_id=ref.record_id,
+        type=ref.type,
+        segment=ref.segment,
+        offset=ref.offset,
+        length=ref.length,
+        digest=ref.digest,
+        block_digest=None,
+        payload_digest=view.header("WARC-Payload-Digest"),
+        target_uri=view.header("WARC-Target-URI"),
+        date=to_micros(parse_warc_date(date)),
+        event_id=event_id,
+    )
+
+
+def group(records: Iterable[tuple[RecordLike, RecordRef]]) -> Iterator[Event]:
+    """Records of one segment, in order, as events.
+
+    Request, response and revisit records wait for the metadata record that closes their event; what waits when the
+    records end is not a whole event and is not given out. Raises InvalidValue where a block cannot be read.
+    """
+    waiting: list[tuple[RecordLike, RecordRef]] = []
+    for view, ref in records:
+        if view.type in ("request", "response", "revisit"):
+            waiting.append((view, ref))
+        elif view.type == "metadata":
+            yield Event(kind="capture", records=(*waiting, (view, ref)))
+            waiting = []
+        else:
+            yield Event(kind=_single_kind(view), records=((view, ref),))
+
+
+def _single_kind(view: RecordLike) -> str:
+    if view.type == "conversion":
+        return "article"
+    if view.type == "resource" and (view.header("WARC-Target-URI") or "").startswith("urn:pressmark:outlet:"):
+        return "outlet"
+    return "other"
+
+
+def _main(views: Sequence[RecordLike]) -> RecordLike:
+    """The record whose id names the capture: response or revisit, else (an attempt) the metadata record."""
+    return next((v for v in views if v.type in ("response", "revisit")), views[-1])
+
+
+def outlet_change_of(event: Event) -> OutletChange:
+    """The change that an outlet event holds. Raises InvalidValue."""
+    return OutletChange.from_json(canonical.loads(event.records[-1][0].block))
+
+
+def capture_of(event: Event) -> Capture:
+    """The catalog row of a capture event; `seq` 0 and no log index, which the archive gives. Raises InvalidValue."""
+    views = [view for view, _ in event.records]
+    meta = canonical.loads(views[-1].block)
+    main = _main(views)
+    url, date = main.header("WARC-Target-URI"), main.header("WARC-Date")
+    try:
+        if meta["format"] != CAPTURE_FORMAT or url is None or date is None:
+            raise InvalidValue(f"record {main.record_id} is not a capture of a known format")
+        kind = main.type if main.type in ("response", "revisit") else "attempt"
+        http = parse_response(main.block) if kind != "attempt" else None
+        return Capture(
+            id=main.record_id,
+            seq=0,
+            kind=kind,
+            url=url,
+            date=parse_warc_date(date),
+            outlet_id=meta["outlet"],
+            role=Role(meta["role"]),
+            ending=Ending(meta["ending"]),
+            status=http.status if http else None,
+            media_type=_media_type(http),
+            location=_location(http, url),
+            etag=_header(http, "etag"),
+            last_modified=_header(http, "last-modified"),
+            payload_digest=main.header("WARC-Payload-Digest"),
+            payload_length=meta["payload_length"],
+            refers_to=main.header("WARC-Refers-To") if kind == "revisit" else None,
+            via=meta["via"],
+            wall=meta["wall"],
+            log_index=None,
+            hints=meta["hints"],
+            item_url=meta["item_url"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidValue(f"metadata of {main.record_id} lacks or has a wrong field: {error}") from error
+
+
+def _header(http: ResponseView | None, name: str) -> str | None:
+    """The first value of a response header; None where it is absent or not fit to be sent back."""
+    if http is None:
+        return None
+    value = http.get(name)
+    return value if value and value.isprintable() and len(value) <= MAX_LOCATION else None
+
+
+def _media_type(http: ResponseView | None) -> str | None:
+    value = _header(http, "content-type")
+    return value.partition(";")[0].strip().lower() or None if value else None
+
+
+def _location(http: ResponseView | None, url: str) -> str | None:
+    if http is None or http.status not in (301, 302, 303, 307, 308):
+        return None
+    value = http.get("location")
+    if not value or len(value) > MAX_LOCATION:
+        return None
+    try:
+        # Servers send raw UTF-8 in Location; http1 reads heads as latin-1.
+        return join(url, value.encode("latin-1").decode("utf-8", "replace"))
+    except InvalidValue:
+        return None

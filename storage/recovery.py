@@ -1,0 +1,126 @@
+"""What a start mends: torn tails, records without rows, segments that a dead process left, uploads that stopped.
+
+A crash leaves orphans, never dangling references: records that were synced but whose rows were not committed get their
+rows and entries here; an event that is not whole was never acknowledged and is cut off, and the cut is logged. Damage
+inside what was acknowledged is not mended here but found by `storage.fixity`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from schemas.articles import Article
+from schemas.entries import Entry
+from schemas.errors import DamageError
+from storage import events
+from storage.archive import Archive
+from storage.catalog import Tx
+from storage.events import Event
+from storage.log.sequencer import append
+from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, disk_errors, fsync_rename, hash_stream, object_key
+from storage.warc import cut_tail, is_abandoned, scan_segment
+
+
+def recover(archive: Archive) -> list[str]:
+    """Bring folder and catalog together after a stop at any moment; says in sentences what was done.
+
+    Raises LogForkRisk where the log must not be written, DiskError, StoreError.
+    """
+    archive.log.check_start()
+    said: list[str] = []
+    for path in archive.segments.left_open():
+        if is_abandoned(path):
+            said += _finish(archive, path)
+    for path in archive.segments.waiting():
+        archive.segments.put(path)
+        said.append(f"stored segment {path.name.removesuffix(SEALED_SUFFIX)}")
+    said += _losses(archive)
+    return said
+
+
+def _finish(archive: Archive, path: Path) -> list[str]:
+    """Cut, complete and seal one segment that nobody writes any more."""
+    name = path.name.removesuffix(OPEN_SUFFIX)
+    said, end, some = [], 0, False
+    with disk_errors(f"cannot read {path}"), path.open("rb") as stream:
+        stored, scan = scan_segment(stream, name=name)
+        for event in events.group((s, s.ref) for s in stored):
+            end, some = event.end, some or event.kind != "other"
+            if complete(archive, event):
+                said.append(f"acknowledged {event.kind} {event.id}, which was on disk without a row")
+    if not some:
+        return said + _drop(archive, path, name)
+    was = _digest(path)
+    with disk_errors(f"cannot cut {path}"):
+        lost = cut_tail(path, end)
+    if lost:
+        fields = {"code": "torn-tail", "name": name, "was": was, "now": _digest(path)}
+        with archive.catalog.begin() as tx:
+            append(tx, Entry(type="repair", fields=fields), subject=name)
+        why = f" ({scan.problem})" if scan.problem else ""
+        said.append(f"cut {lost} bytes of an unfinished record off segment {name}{why}")
+    fsync_rename(path, path.with_name(name + SEALED_SUFFIX))
+    return said
+
+
+def _digest(path: Path) -> str:
+    with disk_errors(f"cannot read {path}"), path.open("rb") as stream:
+        return hash_stream(stream)[0]
+
+
+def _drop(archive: Archive, path: Path, name: str) -> list[str]:
+    """Forget a segment that holds nothing but its warcinfo, or not even that."""
+    with archive.catalog.begin() as tx:
+        tx.segments.forget(name)
+    with disk_errors(f"cannot remove {path}"):
+        path.unlink()
+    return [f"removed segment {name}, in which nothing had been kept"]
+
+
+def complete(archive: Archive, event: Event) -> bool:
+    """Give an event its rows and entry where it has none; True where that was so."""
+    with archive.catalog.read() as tx:
+        if all(tx.records.get(ref.record_id) is not None for _, ref in event.records):
+            return False
+    if event.kind == "capture":
+        archive.acknowledge([event])
+    elif event.kind == "outlet":
+        archive.acknowledge_outlet(event)
+    elif event.kind == "article":
+        _complete_article(archive, event)
+    else:
+        with archive.catalog.begin() as tx:
+            tx.records.add([r for r in event.rows() if tx.records.get(r.record_id) is None])
+    return True
+
+
+def _complete_article(archive: Archive, event: Event) -> None:
+    view = event.records[-1][0]
+    with archive.catalog.read() as tx:
+        capture = tx.captures.get(view.header("WARC-Refers-To") or "")
+    if capture is None:
+        raise DamageError(
+            f"conversion {event.id} refers to a capture that the catalog lacks",
+            remedy="run `pressmark rebuild`",
+        )
+    archive.acknowledge_article(event, Article.from_block(view.block), capture)
+
+
+def _losses(archive: Archive) -> list[str]:
+    """Open segments of this folder whose file is gone: the loss is logged, once."""
+    said = []
+    with archive.catalog.read() as tx:
+        rows = [s for s in tx.segments.all("open") if s.worker == archive.worker]
+    for row in rows:
+        if archive.segments.locate(row.name) is None and not archive.store.exists(object_key(row.name)):
+            with archive.catalog.begin() as tx:
+                _log_loss(tx, row.name)
+            said.append(
+                f"segment {row.name} is gone from this disk: its records are lost, and the log says so"
+            )
+    return said
+
+
+def _log_loss(tx: Tx, name: str) -> None:
+    append(tx, Entry(type="loss", fields={"name": name, "code": "segment-missing"}), subject=name)
+    tx.segments.lost(name)
