@@ -7,12 +7,18 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas.digests import Digest
+from schemas.entries import attempt_entry
 from schemas.merkle import consistency_path, inclusion_path, leaf_hash, node_hash, root_of
+from storage.blobs import FolderStore
+from storage.catalog import Catalog
+from storage.log import Log, Signer, append
 from tests.house.tree import ROOT
 
 pytestmark = pytest.mark.interop
@@ -98,6 +104,53 @@ def test_the_merkle_tree_is_theirs(needs: str, program: str, question: dict[str,
         assert told["consistencies"] == [
             [h.hex() for h in consistency_path(old, new, get)] for old, new in question["consistencies"]
         ]
+
+
+LOG_AUDIT = """
+import json, sys
+from pathlib import Path
+from aics_tlog import FileSystemTileReader, audit_tiles, parse_note, parse_vkey, read_entry, verify_checkpoint
+asked = json.load(sys.stdin)
+note = parse_note((Path(asked["log"]) / "checkpoint").read_bytes())
+said = verify_checkpoint(note, parse_vkey(asked["vkey"]), expected_origin=asked["origin"])
+told = {"ok": said.ok, "error": said.error, "size": said.size}
+if said.ok:
+    reader = FileSystemTileReader(asked["log"])
+    report = audit_tiles(reader, said.size, said.root)
+    told["audited"] = report.size
+    told["entries"] = [read_entry(reader, n, said.size).decode() for n in asked["read"]]
+json.dump(told, sys.stdout)
+"""
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 700])
+def test_a_published_log_is_audited_by_another(size: int, tmp_path: Path) -> None:
+    """C2SP tlog-tiles, signed-note and tlog-checkpoint as somebody else read them; ours is only asked to write."""
+    signer = Signer.create(tmp_path / "log.key", "pressmark.invalid/oracle")
+    entries = [attempt_entry("timeout", {"metadata": str(Digest.sha256(b"%d" % n))}) for n in range(size)]
+    with Catalog.create(f"sqlite:///{tmp_path / 'catalog.sqlite'}") as catalog:
+        store = FolderStore(tmp_path / "objects")
+        log = Log(store, catalog, origin="pressmark.invalid/oracle", signer=signer, holder="test")
+        for batch in (entries[: size // 2], entries[size // 2 :]):  # grown twice: partial tiles are left behind
+            with catalog.begin() as tx:
+                for entry in batch:
+                    append(tx, entry, subject=None)
+            log.integrate(datetime(2026, 3, 1, tzinfo=UTC))
+    read = sorted({0, size // 2, size - 1})
+    question = {
+        "log": str(tmp_path / "objects" / "log"),
+        "vkey": str(signer.vkey),
+        "origin": "pressmark.invalid/oracle",
+        "read": read,
+    }
+    told = ask(environment("log"), "aics_tlog", LOG_AUDIT, question)
+    assert told == {
+        "ok": True,
+        "error": None,
+        "size": size,
+        "audited": size,
+        "entries": [entries[n].encode().decode() for n in read],
+    }
 
 
 RIVALS = """
