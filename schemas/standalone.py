@@ -35,9 +35,7 @@ BUNDLE_FOLDERS: Final = ("records", "entries", "proofs", TIMESTAMP.rstrip("/"))
 #: Seconds that openssl may take over one token; it takes some milliseconds.
 OPENSSL_SECONDS: Final = 60
 
-_GEN_TIME: Final = re.compile(
-    r"^Time stamp: ([A-Z][a-z]{2}) +(\d+) (\d+):(\d+):(\d+)(?:\.(\d+))? (\d{4}) GMT$", re.M
-)
+_GEN_TIME: Final = re.compile(r"^Time stamp: ([A-Z][a-z]{2}) +(\d+) (\d+):(\d+):(\d+)(?:\.(\d+))? (\d{4}) GMT$", re.M)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -47,9 +45,7 @@ def verify_main(arguments: Sequence[str], folder: Path) -> int:
     `folder` is where it lies, the bundle that is checked where none is named. Gives the exit code.
     """
     parser = argparse.ArgumentParser(description="Check an evidence bundle with nothing but Python.")
-    parser.add_argument(
-        "bundle", nargs="?", default=str(folder), help="the zip, or the folder it was unpacked into"
-    )
+    parser.add_argument("bundle", nargs="?", default=str(folder), help="the zip, or the folder it was unpacked into")
     parser.add_argument("--key", help="the archive's public key (name+hash+base64), or a file that holds it")
     parser.add_argument("--require-timestamp", action="store_true", help="fail where no timestamp verifies")
     options = parser.parse_args(arguments)
@@ -212,21 +208,19 @@ def verify_source() -> str:
         imports |= used
         for name in names:
             if owners.setdefault(name, module) != module:
-                raise InvalidValue(
-                    f"{module} and {owners[name]} both define {name}: no one file can hold them"
-                )
+                raise InvalidValue(f"{module} and {owners[name]} both define {name}: no one file can hold them")
         bodies.append(f"\n\n# ---- {module} ----\n\n{body}\n")
     whole = [f"import {name}" for name, inner in sorted(imports) if not inner]
-    chosen = [
-        f"from {name} import {', '.join(sorted(inner for other, inner in imports if other == name and inner))}"
-        for name in sorted({name for name, inner in imports if inner})
-    ]
+    chosen = []
+    for module in sorted({name for name, inner in imports if inner}):
+        inners = sorted(inner for name, inner in imports if name == module and inner)
+        chosen.append(f"from {module} import {', '.join(inners)}")
     return "\n".join([_HEAD, *whole, *chosen]) + "".join(bodies) + _TAIL
 
 
 def _module_body(module: str) -> tuple[str, set[tuple[str, str]], list[str]]:
-    """A module's text without docstring and imports; its imports from outside, as (module, name) with an empty
-    name for the whole module; the names it defines.
+    """A module's text without docstring and imports; its imports from outside, as (module, name) with an
+    empty name for the whole module; the names it defines.
     """
     source = resources.files("schemas").joinpath(f"{module}.py").read_text("utf-8").split(_CUT)[0]
     lines = source.split("\n")
