@@ -57,27 +57,32 @@ _AGENCIES: Final[dict[str, str]] = {
     "global look press": "Global Look Press", "коммерсантъ": "Kommersant Photo",
 }
 
-# Words that open a credit. Those of the first group need a colon or stand before a name; the signs stand alone.
+# Words for "photo" and "source" that open a credit before a colon; longest first where one begins another.
 _NOUNS: Final = (
-    r"(?:image|picture|photo(?:graph)?|photos|file photo|cover photo|lead photo|illustration|graphic|map|video|"
-    r"screenshot|screengrab|still)?\s*(?:credits?|source|courtesy(?: of)?|provided by|supplied by|by)|"
+    r"(?:(?:image|picture|photo(?:graph)?|photos|file photo|cover photo|lead photo|illustration|graphic|map|video|"
+    r"screenshot|screengrab|still|main image)?\s*(?:credits?|source|courtesy(?: of)?|provided by|supplied by|by)|"
     r"photo(?:s|graph|graphs|graphy|grapher)?(?: illustration)?|images?|pictures?|pics?|handout|"
-    r"foto(?:s|grafía|grafia|graf|graaf|kredit|credits?|nachweis|quelle)?|fotó|fotók|bilder?|bildquelle|bildnachweis|"
-    r"bildrechte|bildcredits?|illustration|grafik|montage|quelle|crédits?(?: photo)?|crédito|créditos|photographie|"
-    r"imagen|imatge|imagem|image|fuente|cedida|cortesía|reprodução|divulgação|fonte|immagine|credito|"
-    r"фото|фотография|снимка|zdjęcie|fot\.?|zdroj|nuotr\.?|nuotrauka|valokuva|kuva|kilde|foto av|bild från|"
-    r"fotograf[ií]a|ảnh|hình ảnh|nguồn|sumber|dok\.?|dokumentasi|ภาพ|صورة|تصوير|عکس|写真|撮影|画像|圖片?|图片?|"
-    r"圖/|摄影|攝影|사진|फोटो|copyright|rechte|getty|screenshot"
+    r"foto(?:s|grafía|grafia|grafie|graf|graaf|kredit|credits?|nachweis|quelle|hinweis)?|fotó|fotók|bild(?:er|quelle|nachweis|rechte|credits?)?|"
+    r"illustration(?:en)?|grafik|collage|montage|fotomontage|quelle|crédits?(?: photo)?|crédito|créditos|photographie|"
+    r"imagen|imatge|imagem|fuente|cedida|cortesía|reprodução|divulgação|fonte|immagine|credito|"
+    r"фото|фотография|снимка|zdjęcie|fot\.?|źródło|zdroj|nuotr\.?|nuotrauka|valokuva|kuva|kilde|foto av|bild från|"
+    r"fotograf[ií]a|ảnh|hình ảnh|nguồn(?: ảnh)?|sumber|dok\.?|dokumentasi|isithombe|izithombe|umfanekiso|picha|foto's|beeld|"
+    r"ภาพ|صورة|تصوير|عکس|写真|画像|圖片?|图片?|來源|来源|摄影|攝影|사진\s*(?:출처|제공)?|फोटो|copyright|rechte|screenshot)"
+)
+_SIGN: Final = r"(?:[©ⓒ℗]|\(\s*[cC]\s*\)|📷|📸)"
+_BY: Final = (
+    r"(?:(?:file |stock )?(?:photo(?:graph)?|picture|image|illustration|pix|pic|graphic)s?\s+(?:by|credit|courtesy(?: of)?|via|from)[:\s]|"
+    r"(?:foto|bild|illustration|grafik)\s+(?:von|av|af|de|di|do|oleh)\s|courtesy of\s|dok\.\s?(?=\S))"
+)
+_RIGHTS: Final = (
+    r"(?:all rights reserved|alle rechte vorbehalten|tous droits réservés|todos los derechos reservados|diritti riservati|"
+    r"droits d.auteur|copyright(?:ed)?)"
 )
 _LEAD: Final = re.compile(
-    rf"^\s*(?:[\[(（]\s*)?(?:(?:{_NOUNS})\s*[:：｜|=]\s*|[©ⓒ℗]\s*|\(\s*[cC]\s*\)\s*|copyright\s+(?=\S)|"
-    r"📷\s*|📸\s*|(?:photo|picture|image|photograph|illustration)s?\s+(?:credit|by|courtesy(?: of)?|via)[:\s]\s*|"
-    r"(?:foto|bild)\s+(?:von|av|af|de|di)\s+)",
-    re.IGNORECASE,
-)
+    rf"^\s*(?:[\[(（【<]\s*)?(?:{_NOUNS}\s*[:：｜|=]\s*|{_SIGN}\s*|{_RIGHTS}[\s:.,-]+(?=\S)|{_BY}\s*)", re.IGNORECASE)
 _YEAR: Final = re.compile(r"^(?:19|20)\d\d\b[,:\s]*")
 _TAIL: Final = re.compile(
-    r"[\s.,;]*(?:\(\s*\)|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
+    r"[\s.,;]*(?:\(\s*\)|撮影|(?:vis mer|read more|show more|see more|mehr anzeigen|more|ver más)(?<=\w{4})|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
     r"todos los derechos reservados\.?)\s*$",
     re.IGNORECASE,
 )
@@ -104,18 +109,31 @@ class Credit:
 
 
 def strip_lead(text: str) -> str:
-    """A credit without "Photo:", "©", enclosing brackets and rights formulas."""
+    """A credit without "Photo:", "©", enclosing brackets, rights formulas and a part said twice."""
     previous = None
     while previous != text:
         previous = text
         text = _LEAD.sub("", text).strip()
         text = _YEAR.sub("", text) or text
-        if len(text) > 2 and text[0] in "([（【" and text[-1] in ")]）】" and not re.search(r"[()\[\]（）]", text[1:-1]):
+        if len(text) > 2 and text[0] in "([（【<" and text[-1] in ")]）】>" and not _BRACKET.search(text[1:-1]):
             text = text[1:-1].strip()
-        if text.endswith((")", "）", "]")) and not re.search(r"[(\[（]", text):
+        if text.endswith((")", "）", "]", "】")) and not re.search(r"[(\[（【]", text):
             text = text[:-1].strip()
+        if text.startswith(("(", "（", "[", "【")) and not re.search(r"[)\]）】]", text):
+            text = text[1:].strip()
     text = _TAIL.sub("", text) or text
-    return text.strip(" \t\n/|,;:–—-·")
+    return _once(text.strip(" \t\n/|,;:–—-·"))
+
+
+_BRACKET: Final = re.compile(r"[()\[\]（）【】]")
+
+
+def _once(text: str) -> str:
+    """`imago/A B | IMAGO/A B` -> `imago/A B`; a chain whose last part stands in it already loses that part."""
+    head, bar, tail = text.rpartition(" | ")
+    if bar and (tail.casefold() in head.casefold() or head.casefold() in tail.casefold()):
+        return head if len(head) >= len(tail) else tail
+    return text
 
 
 def parse_credit(raw: str) -> Credit:
@@ -165,17 +183,21 @@ def looks_like_credit(text: str) -> bool:
         return False
     if _LEAD.match(text):
         return len(strip_lead(text)) > 1
-    if text.endswith(("提供", "撮影", "제공", "공동취재단")) and len(text) <= 40:
+    inner = text.strip("()（）[]【】 ")
+    if inner.endswith(("提供", "撮影", "제공", "nuotr.", "공동취재단", "写す")) and len(inner) <= 40:
         return True
-    parts = [p for p in _SPLIT.split(re.sub(r"[()（）]", " / ", text)) if p]
+    parts = [p for p in _SPLIT.split(_BRACKET.sub(" / ", inner)) if p]
     return len(parts) <= 6 and any(agency_name(p) for p in parts) and all(len(p.split()) <= 5 for p in parts)
 
 
+# A credit that follows its caption in one string: a sign, a noun with a colon, or "Photo by", after an end of phrase.
 _EMBEDDED: Final = re.compile(
-    rf"(?:(?<=[.!?…»”\"')\]\s])|^)\s*[\[(（|–-]?\s*(?:(?:{_NOUNS})\s*[:：]|[©ⓒ]|\([cC]\)\s)", re.IGNORECASE
-)
-_PAREN: Final = re.compile(r"[\[(（]([^()\[\]（）]{2,120})[\])）]\s*\.?\s*$")
+    rf"(?:(?<=[\s.!?…»”\"')\]。）])|^)[\[(（【|–—-]?\s*(?:{_NOUNS}\s*[:：=]|{_SIGN}|{_BY})", re.IGNORECASE)
+_PAREN: Final = re.compile(r"[\[(（【]\s*([^()\[\]（）【】]{2,120}?)\s*[\])）】]\s*\.?\s*$")
 _SQUARE_TAIL: Final = re.compile(r"[＝=]\s*([^＝=]{1,30}(?:撮影|提供|写す))\s*$")
+_SUFFIX_CHAIN: Final = re.compile(r"^(.+?)\s/\s(.{2,80}(?:nuotr\.|fotó|felvétele|foto|fotografija))$", re.IGNORECASE)
+_CJK_TAIL: Final = re.compile(r"^(.*다\.)\s*([\uac00-\ud7af]{2,4}(?:\s*(?:기자|선임기자|인턴기자|작가))?)\.?$")
+_SLASHED: Final = re.compile(r"^[^\W\d_][\w'’.\- ]{1,40}\s?/\s?[^\W\d_][\w'’.&\- ]{1,40}$")
 
 
 def split_caption_credit(text: str) -> tuple[str, str | None]:
@@ -185,21 +207,39 @@ def split_caption_credit(text: str) -> tuple[str, str | None]:
     the last full stop or bar.
     """
     text = text.strip()
-    if looks_like_credit(text) and (_LEAD.match(text) is None or not re.search(r"[.!?]\s+\w{3}", text)):
+    if looks_like_credit(text) and not re.search(r"[.!?]\s+\w{3,}\s+\w", strip_lead(text)):
         return "", text
-    matches = list(_EMBEDDED.finditer(text))
-    for match in reversed(matches):
-        head, tail = text[:match.start()].rstrip(" |–-("), text[match.start():].strip(" |–-")
-        if head and tail and len(tail) <= MAX_CREDIT_CHARS and strip_lead(tail):
+    for match in reversed(list(_EMBEDDED.finditer(text))):
+        head, tail = text[:match.start()].rstrip(" |–—-([（【"), text[match.start():].strip(" |–—-")
+        if head and tail and len(tail) <= MAX_CREDIT_CHARS and len(strip_lead(tail)) > 1:
             return head, tail
+    for split in (_bracketed, _tailed):
+        found = split(text)
+        if found is not None:
+            return found
+    return text, None
+
+
+def _bracketed(text: str) -> tuple[str, str] | None:
     paren = _PAREN.search(text)
-    if paren and looks_like_credit(paren.group(1)):
-        return text[:paren.start()].rstrip(), paren.group(1)
+    if paren and paren.start() > 0:
+        inner = paren.group(1)
+        if looks_like_credit(inner) or _SLASHED.match(inner):
+            return text[:paren.start()].rstrip(), inner
+    return None
+
+
+def _tailed(text: str) -> tuple[str, str] | None:
+    for pattern in (_SUFFIX_CHAIN, _CJK_TAIL):
+        match = pattern.match(text)
+        if match:
+            return match.group(1), match.group(2)
     square = _SQUARE_TAIL.search(text)
     if square:
         return text[:square.start()].rstrip(), square.group(1)
-    for sep in (" | ", "| ", ". ", "! ", "? ", "。"):
+    for sep in (" | ", "| ", ". ", "! ", "? ", "。", " – ", " — "):
         at = text.rfind(sep)
-        if at > 0 and looks_like_credit(text[at + len(sep):]):
-            return text[:at + len(sep.rstrip())].rstrip(" |"), text[at + len(sep):]
-    return text, None
+        tail = text[at + len(sep):].strip()
+        if at > 0 and tail and (looks_like_credit(tail) or (sep == ". " and _SLASHED.match(tail))):
+            return text[:at + len(sep.rstrip())].rstrip(" |–—"), tail
+    return None

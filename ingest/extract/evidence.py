@@ -34,7 +34,7 @@ def collect(sources: Sources, fields: Mapping[str, Found | None], standfirst: Bl
             found[f"photos/{number}/caption"] = Evidence(
                 source=photo.source, path=_ascii(photo.path), raw=photo.caption_raw, span=finder.find(photo.caption_raw, via="html"))
         if photo.credit_raw:
-            via = _VIA.get(photo.credit_source, "html") if "@data" not in photo.credit_path else "attr"
+            via = _VIA.get(photo.credit_source, "html") if not photo.credit_path.endswith(("@data", "@alt")) else "attr"
             found[f"photos/{number}/credit"] = Evidence(
                 source=photo.credit_source, path=_ascii(photo.credit_path), raw=photo.credit_raw,
                 span=finder.find(photo.credit_raw, via=via))

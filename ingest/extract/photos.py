@@ -20,7 +20,7 @@ from ingest.extract.blocks import Block, away_reason
 from ingest.extract.jsonld import LinkedData, as_list, text_value
 from ingest.extract.page import class_words, path_of
 from schemas.articles import Photo, clean
-from schemas.credits import Credit, parse_credit, split_caption_credit, strip_lead
+from schemas.credits import Credit, looks_like_credit, parse_credit, split_caption_credit, strip_lead
 
 #: Photos kept of one article: more is a picture archive.
 MAX_PHOTOS: Final = 200
@@ -34,9 +34,10 @@ MAX_FIGURE_TEXT: Final = 1500
 MAX_CAPTION: Final = 1200
 
 _CREDIT_NAME: Final = re.compile(
-    r"credit|copyright|photographer|photo-?author|image-?author|(?:^|[-_\s])source(?:$|[-_\s])|image-?source|quelle|fotograf|"
-    r"urheber|(?:^|[-_\s])rights?(?:$|[-_\s])|rights-?holder|agency|attribution|image-?by|photo-?by|photo-?credit|photoCredit|"
-    r"(?:^|[-_\s])(?:author|byline|autor|firma|auteur|provider|autorfoto|creator|owner)(?:$|[-_\s])|caption-?(?:author|source)|credito|crédit|fotocredit", re.I)
+    r"credit|copyright|photographer|photo-?author|image-?author|image-?source|quelle|fotograf|urheber|(?:^|[-_\s])rights?(?:$|[-_\s])|rights-?holder|"
+    r"agency|attribution|image-?by|photo-?by|photo-?credit|caption-?(?:author|source)|credito|crédit|fotocredit|distributor|autorfoto", re.I)
+# Names that mean a credit only within a caption or figure.
+_CREDIT_INSIDE: Final = re.compile(r"(?:^|[-_\s])(?:source|author|byline|autor|firma|auteur|provider|creator|owner|organization)(?:$|[-_\s])", re.I)
 _CAPTION_NAME: Final = re.compile(
     r"caption|legend|bildunterschrift|bildtext|image-?desc|photo-?desc|media-?desc|img-?desc|pie-?(?:de-?)?foto|foto-?text|image-?text|"
     r"(?:^|[-_\s])(?:desc|description|subline|cutline|pie|leyenda|untertitel)(?:$|[-_\s])|image-?title|img-?txt|img-?cap", re.I)
@@ -49,7 +50,7 @@ _UI: Final = re.compile(
     r"in gallery|image in (?:full\s?screen|gallery)|expand image|enlarge|video|in fullscreen)[^.]{0,40}?[.:]?|"
     r"bild vergrößern|vergrößern|bild in lightbox öffnen|(?:open|view) image in (?:gallery|fullscreen)|ampliar(?: imagen| foto)?|agrandir(?: l.image)?|zvětšit|"
     r"image caption|legende|bildbeschreibung(?: einblenden)?:?|caption|legend|image source|image \d+ (?:of|/) \d+|\d+\s?/\s?\d+|bild \d+ (?:von|/) \d+|이미지 확대(?:보기)?|拡大(?:する)?|画像を拡大|"
-    r"advertisement|anzeige|i|×|x)\s*", re.I)
+    r"advertisement|anzeige|(?:i|×|x)(?=\s|$))\s*", re.I)
 _PHOTO_TAGS: Final = ("img", "amp-img")
 
 
@@ -69,7 +70,7 @@ class FoundPhoto:
 def photos_of(tree: HtmlElement, *, base: str, head: HtmlElement | None, container: HtmlElement | None,
               body: Sequence[Block], linked: LinkedData) -> tuple[FoundPhoto, ...]:
     """The photos of the article, in page order."""
-    keep_out = _ancestors(b.element for b in body)
+    keep_out = _ancestors([*(b.element for b in body), *([head] if head is not None else [])])
     region = _region(tree, head, container)
     found: list[FoundPhoto] = []
     seen: set[str] = set()
@@ -172,7 +173,7 @@ def _read(image: HtmlElement, base: str, keep_out: set[HtmlElement], described: 
     scope = _scope(image, keep_out)
     if _is_teaser(image, scope):
         return None
-    caption, credit, path = _words_of(scope, image)
+    caption, credit, path = _words_of(scope)
     credit_source, credit_path = "dom", path
     if not credit:
         credit = next((v for n in ("data-credit", "data-copyright", "data-credits", "data-photo-credit", "data-author",
@@ -191,6 +192,9 @@ def _read(image: HtmlElement, base: str, keep_out: set[HtmlElement], described: 
         if not credit and known[1]:
             credit, credit_source, credit_path = known[1], "jsonld", known[2]
     alt = clean(image.get("alt") or "") or None
+    if not credit and alt:
+        _, credit = _split(alt)
+        credit_path = f"{path_of(image)}/@alt"
     parsed: Credit | None = parse_credit(credit) if credit else None
     if parsed is not None and not parsed.text:
         parsed = None
@@ -277,6 +281,8 @@ def _is_teaser(image: HtmlElement, scope: HtmlElement) -> bool:
     if link is None:
         return False
     target = (link.get("href") or "").split("?")[0].lower()
+    if re.search(r"/(?:autor|author|redaktion|people|profil|staff|journalist)", target) or "author" in (link.get("rel") or ""):
+        return True
     if not target or target.startswith(("#", "javascript:")) or re.search(r"\.(?:jpe?g|png|webp|avif|gif)$", target):
         return False
     holder = next((a for a in image.iterancestors("figure")), None)
@@ -305,70 +311,145 @@ def _scope(image: HtmlElement, keep_out: set[HtmlElement]) -> HtmlElement:
 _SILENT: Final = frozenset(("script", "style", "noscript", "button", "svg", "template", "iframe", "video", "audio", "input", "select", "form"))
 
 
-def _text(element: HtmlElement, without: Sequence[HtmlElement] = ()) -> str:
-    """Text of an element without controls, hidden helpers and given parts; blocks parted by a space."""
-    out: list[str] = []
-    skip = set(without)
-    events = etree.iterwalk(element, events=("start", "end"))
-    skipped: list[HtmlElement] = []
-    for event, node in events:
-        if event == "start":
-            if not isinstance(node.tag, str) or node.tag in _SILENT or node in skip or _is_helper(node):
-                skipped.append(node)
-                events.skip_subtree()
-                continue
-            if node.tag in ("p", "div", "br", "li", "figcaption"):
-                out.append(" ")
-            if node.text:
-                out.append(node.text)
-        else:
-            if skipped and skipped[-1] is node:
-                skipped.pop()
-                out.append(" ")
-            elif node.tag in ("p", "div", "li"):
-                out.append(" ")
-            if node is not element and node.tail:
-                out.append(node.tail)
-    return clean("".join(out))
-
-
 def _is_helper(node: HtmlElement) -> bool:
     words = class_words(node, ("class",))
     return bool(words) and bool(re.search(r"sr-only|screen-?reader|visually-?hidden|visuallyhidden|(?:^|[-_\s])(?:a11y|button|btn|icon)(?:$|[-_\s])|tooltip|share", words))
 
 
-def _words_of(scope: HtmlElement, image: HtmlElement) -> tuple[str | None, str | None, str]:
-    """Caption and credit as the figure shows them, and the path of the element that holds them."""
-    credit_elements = _topmost(e for e in scope.iter() if isinstance(e.tag, str) and e.tag not in _PHOTO_TAGS and e is not scope
-                               and _CREDIT_NAME.search(class_words(e)) and 0 < len(clean(e.text_content())) <= 250)
-    captions = [e for e in scope.iter() if isinstance(e.tag, str) and (e.tag == "figcaption" or e.get("itemprop") == "caption" or _CAPTION_NAME.search(class_words(e, ("class", "data-testid", "itemprop"))))
-                and e.tag not in _PHOTO_TAGS and e.tag != "figure" and not any(i is image for i in e.iter(*_PHOTO_TAGS))]
-    captions = _topmost(captions)
-    credit_elements = [c for c in credit_elements if not any(k is c or k in c.iterancestors() is None for k in ())]
-    caption_text: str | None = None
-    path = path_of(scope)
-    inner = [c for c in credit_elements if c not in captions]
-    for element in captions:
-        text = _strip_ui(_text(element, inner))
-        if text and len(text) <= MAX_CAPTION and not (element in credit_elements):
-            caption_text, path = text, path_of(element)
-            break
-    if caption_text is None and scope.tag == "figure":
-        text = _strip_ui(_text(scope, inner))
-        if text and len(text) <= MAX_CAPTION:
-            caption_text = text
-    credits = [_strip_ui(_text(c)) for c in inner] or [_strip_ui(_text(c)) for c in captions if c in credit_elements]
-    credits = list(dict.fromkeys(c for c in credits if c and strip_lead(c)))
-    credit = _join(credits)
-    if credit is None and caption_text:
-        caption_text, credit = _split(caption_text)
-    elif credit and caption_text:
-        caption_text = caption_text.strip(" |/–-—·,")
-        if re.sub(r"\W+", "", caption_text) == re.sub(r"\W+", "", credit):
-            caption_text = None
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """A run of text in a figure, and what the author's names say it is."""
+
+    text: str
+    name: str  # credit | caption | plain
+    inside: bool  # stands in a caption element
+    element: HtmlElement
+
+
+_INLINE: Final = frozenset(("a", "b", "strong", "i", "em", "sup", "sub", "abbr", "u", "mark", "q", "font", "wbr", "time", "bdi", "span_text"))
+
+
+def _lines(scope: HtmlElement) -> list[_Line]:
+    """The runs of text of a figure, parted at every element that is no mere emphasis."""
+    lines: list[_Line] = []
+    buffer: list[str] = []
+    stack: list[tuple[HtmlElement, str, bool]] = [(scope, "plain", scope.tag == "figcaption")]
+    skipped: list[HtmlElement] = []
+
+    def flush() -> None:
+        text = _strip_ui(clean("".join(buffer)))
+        buffer.clear()
+        if re.search(r"\w", text):
+            element, name, inside = stack[-1]
+            lines.append(_Line(text=text, name=name, inside=inside, element=element))
+
+    events = etree.iterwalk(scope, events=("start", "end"))
+    for event, node in events:
+        if event == "start":
+            if node is scope:
+                buffer.append(node.text or "")
+                continue
+            if not isinstance(node.tag, str) or node.tag in _SILENT or node.tag in _PHOTO_TAGS or _is_helper(node):
+                skipped.append(node)
+                events.skip_subtree()
+                continue
+            if node.tag not in _INLINE or _CREDIT_NAME.search(class_words(node)):
+                flush()
+                stack.append((node, *_named(node, stack[-1])))
+            buffer.append(node.text or "")
         else:
-            caption_text = re.sub(r"\s*(?:©|\(c\)|(?:photo|image|foto|bild|picture|credit|crédits?|quelle|source|imagen|fotografía)s?\s*:)\s*$", "", caption_text, flags=re.I)
-    return caption_text or None, credit, path
+            if node is scope:
+                continue
+            if skipped and skipped[-1] is node:
+                skipped.pop()
+                buffer.append(" ")
+            elif stack[-1][0] is node:
+                flush()
+                stack.pop()
+            buffer.append(node.tail or "")
+    flush()
+    return lines
+
+
+def _named(node: HtmlElement, outer: tuple[HtmlElement, str, bool]) -> tuple[str, bool]:
+    words = class_words(node)
+    if outer[1] == "credit" or _CREDIT_NAME.search(words) or (outer[2] and (_CREDIT_INSIDE.search(words) or node.tag in ("cite", "footer"))):
+        return "credit", outer[2]
+    if node.tag == "figcaption" or _CAPTION_NAME.search(words):
+        return "caption", True
+    return outer[1], outer[2]
+
+
+def _words_of(scope: HtmlElement) -> tuple[str | None, str | None, str]:
+    """Caption and credit as the figure shows them, and the path of the element that holds them."""
+    lines = _lines(scope)
+    figure = scope.tag == "figure" or any(True for _ in scope.iter("figure", "figcaption"))
+    if not lines or (not figure and all(line.name == "plain" for line in lines) and not _plain_figure(lines)):
+        return None, None, path_of(scope)
+    captions: list[str] = []
+    credits: list[str] = []
+    plain: list[_Line] = []
+    for line in lines:
+        if line.name == "credit":
+            head, tail = _split(line.text) if len(line.text) > 30 else ("", line.text)
+            credits.append(tail or line.text)
+            if tail and head and not captions:
+                captions.append(head)
+        elif looks_like_credit(line.text):
+            credits.append(line.text)
+        else:
+            plain.append(line)
+    named = [line for line in plain if line.name == "caption"]
+    rest = [line for line in plain if line.name != "caption"]
+    chosen = named or rest
+    spare = rest if named else []
+    if not credits and len(chosen) == 2 and not spare:
+        chosen, spare = _short_apart(chosen)
+    if not credits and spare:
+        credits = [line.text for line in spare if _short(line.text)][:1]
+    captions += [line.text for line in chosen]
+    caption = clean(" ".join(captions)) if captions else ""
+    credit = _join([c for c in credits if _is_credit_text(c)])
+    if credit is None and caption:
+        caption, credit = _split(caption)
+    caption = re.sub(r"\s*(?:©|\(c\)|(?:photo|image|foto|bild|picture|credit|crédits?|quelle|source|imagen|fotografía|写真)s?\s*[:：])\s*$", "", caption, flags=re.I)
+    caption = caption.strip(" |/–—·,([")
+    if len(caption) > MAX_CAPTION or (credit and key_words(caption) == key_words(credit)):
+        caption = ""
+    path = path_of((chosen or lines)[0].element)
+    return caption or None, credit, path
+
+
+def key_words(text: str) -> str:
+    """A text by its word characters alone."""
+    return re.sub(r"\W+", "", text).lower()
+
+
+def _plain_figure(lines: Sequence[_Line]) -> bool:
+    """A figure without telling names: one or two short lines, of which one is a credit."""
+    return len(lines) <= 3 and any(looks_like_credit(line.text) or _split(line.text)[1] for line in lines)
+
+
+def _short(text: str) -> bool:
+    return len(text) <= 60 and len(text.split()) <= 6 and not text.endswith((".", "!", "?", "。", ":")) and any(c.isalpha() for c in text)
+
+
+def _short_apart(lines: Sequence[_Line]) -> tuple[list[_Line], list[_Line]]:
+    """Two lines of which one is short and the other a sentence: the short one is the credit."""
+    first, second = lines
+    for long, short in ((first, second), (second, first)):
+        bracketed = re.fullmatch(r"[(\[（].{2,80}[)\]）]", short.text) is not None
+        if (_short(short.text) or bracketed) and len(long.text) > 1.5 * len(short.text) and (bracketed or long.text.endswith((".", "!", "?", "。", "”", "\""))):
+            return [long], [short]
+    return list(lines), []
+
+
+_NO_CREDIT: Final = re.compile(r"^(?:autoplay|von|by|por|par|foto|photo|video|audio|live|\d[\d:./ ]*|(?:von|by)\s.*\d{4}.*)$", re.I)
+
+
+def _is_credit_text(text: str) -> bool:
+    bare = strip_lead(text)
+    return bool(re.search(r"\w{2}|[^\W\d_a-zA-Z]", bare)) and not _NO_CREDIT.match(bare)
 
 
 def _join(credits: Sequence[str]) -> str | None:
@@ -384,17 +465,6 @@ def _join(credits: Sequence[str]) -> str | None:
 def _split(text: str) -> tuple[str, str | None]:
     caption, credit = split_caption_credit(text)
     return caption, credit
-
-
-def _topmost(elements: Any) -> list[HtmlElement]:
-    kept: list[HtmlElement] = []
-    inside: set[HtmlElement] = set()
-    for element in elements:
-        if element in inside:
-            continue
-        kept.append(element)
-        inside.update(element.iterdescendants())
-    return kept
 
 
 def _strip_ui(text: str) -> str:
