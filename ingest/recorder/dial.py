@@ -126,7 +126,9 @@ async def connect(addresses: Sequence[str], port: int, until: float) -> Wire:
         except ConnectionRefusedError:
             failure = DialFailed(Ending.REFUSED, f"{address} port {port} refused the connection")
         except OSError as error:
-            failure = DialFailed(Ending.UNREACHABLE, f"{address} port {port} cannot be reached: {error.strerror or error}")
+            failure = DialFailed(
+                Ending.UNREACHABLE, f"{address} port {port} cannot be reached: {error.strerror or error}"
+            )
     raise failure
 
 

@@ -48,9 +48,7 @@ def fetch(url: str, config: RecorderSettings, headers: Iterable[tuple[str, str]]
     return fetch_all([url], config, headers)[0]
 
 
-def fetch_all(
-    urls: Iterable[str], config: RecorderSettings, headers: Iterable[tuple[str, str]] = ()
-) -> list[Exchange]:
+def fetch_all(urls: Iterable[str], config: RecorderSettings, headers: Iterable[tuple[str, str]] = ()) -> list[Exchange]:
     """Exchanges one after the other on one recorder."""
 
     async def run() -> list[Exchange]:
