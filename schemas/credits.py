@@ -72,7 +72,7 @@ _NOUNS: Final = (
 _SIGN: Final = r"(?:[©ⓒ℗]|\(\s*[cC]\s*\)|📷|📸)"
 _BY: Final = (
     r"(?:(?:file |stock )?(?:photo(?:graph)?|picture|image|illustration|pix|pic|graphic)s?\s+(?:by|credit|courtesy(?: of)?|via|from)[:\s]|"
-    r"(?:foto|bild|illustration|grafik)\s+(?:von|av|af|de|di|do|oleh)\s|courtesy of\s|dok\.\s?(?=\S))"
+    r"(?:foto|bild|illustration|grafik)\s+(?:von|av|af|de|di|do|oleh)\s|courtesy of\s|cedid[ao]s? por\s|cortesía de\s)"
 )
 _RIGHTS: Final = (
     r"(?:all rights reserved|alle rechte vorbehalten|tous droits réservés|todos los derechos reservados|diritti riservati|"
@@ -82,7 +82,7 @@ _LEAD: Final = re.compile(
     rf"^\s*(?:[\[(（【<]\s*)?(?:{_NOUNS}\s*[:：｜|=]\s*|{_SIGN}\s*|{_RIGHTS}[\s:.,-]+(?=\S)|{_BY}\s*)", re.IGNORECASE)
 _YEAR: Final = re.compile(r"^(?:19|20)\d\d\b[,:\s]*")
 _TAIL: Final = re.compile(
-    r"[\s.,;]*(?:\(\s*\)|撮影|(?:vis mer|read more|show more|see more|mehr anzeigen|more|ver más)(?<=\w{4})|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
+    r"[\s.,;]*(?:\(\s*\)|撮影|\s(?:vis mer|read more|show more|see more|mehr anzeigen|ver más)|\s?(?:선임|인턴|사진)?기자|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
     r"todos los derechos reservados\.?)\s*$",
     re.IGNORECASE,
 )
@@ -184,15 +184,23 @@ def looks_like_credit(text: str) -> bool:
     if _LEAD.match(text):
         return len(strip_lead(text)) > 1
     inner = text.strip("()（）[]【】 ")
+    if _SELF_NAMED.match(inner):
+        return True
+    if _BRACKET.search(inner):
+        return False
     if inner.endswith(("提供", "撮影", "제공", "nuotr.", "공동취재단", "写す")) and len(inner) <= 40:
         return True
-    parts = [p for p in _SPLIT.split(_BRACKET.sub(" / ", inner)) if p]
+    parts = [p for p in _SPLIT.split(inner) if p]
     return len(parts) <= 6 and any(agency_name(p) for p in parts) and all(len(p.split()) <= 5 for p in parts)
 
 
-# A credit that follows its caption in one string: a sign, a noun with a colon, or "Photo by", after an end of phrase.
+# Openings that are part of the credit itself: no one is named without them.
+_SELF_NAMED: Final = re.compile(r"^(?:dok\.|handout\b|screenshots?\b|captures? d.écran|bildschirmfoto|divulgação|reprodução)", re.IGNORECASE)
+# A credit that follows its caption in one string: a sign or a noun with a colon after a space or an end of phrase,
+# "Photo by" only after an end of phrase, a bracket or a dash.
 _EMBEDDED: Final = re.compile(
-    rf"(?:(?<=[\s.!?…»”\"')\]。）])|^)[\[(（【|–—-]?\s*(?:{_NOUNS}\s*[:：=]|{_SIGN}|{_BY})", re.IGNORECASE)
+    rf"(?:(?<=[\s.!?…»”\"')\]。）])|^)[\[(（【|–—-]?\s*(?:{_NOUNS}\s*[:：=]|{_SIGN})|"
+    rf"(?<=[.!?…»”\"')\]。）(（|–—\[])\s*{_BY}", re.IGNORECASE)
 _PAREN: Final = re.compile(r"[\[(（【]\s*([^()\[\]（）【】]{2,120}?)\s*[\])）】]\s*\.?\s*$")
 _SQUARE_TAIL: Final = re.compile(r"[＝=]\s*([^＝=]{1,30}(?:撮影|提供|写す))\s*$")
 _SUFFIX_CHAIN: Final = re.compile(r"^(.+?)\s/\s(.{2,80}(?:nuotr\.|fotó|felvétele|foto|fotografija))$", re.IGNORECASE)
@@ -224,7 +232,7 @@ def _bracketed(text: str) -> tuple[str, str] | None:
     paren = _PAREN.search(text)
     if paren and paren.start() > 0:
         inner = paren.group(1)
-        if looks_like_credit(inner) or _SLASHED.match(inner):
+        if looks_like_credit(inner) or _SELF_NAMED.match(inner) or _SLASHED.match(inner):
             return text[:paren.start()].rstrip(), inner
     return None
 

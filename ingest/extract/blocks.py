@@ -100,7 +100,7 @@ def _named_away(names: str) -> str | None:
     """Memoised: pages repeat a few hundred class attributes. The answer depends on the names alone."""
     if names in _NAME_CACHE:
         return _NAME_CACHE[names]
-    parts = [w.lower() for w in _WORD_PARTS.findall(names)]
+    parts = [w for token in re.split(r"[^\w]+|_+", names) for w in _words_in(token)]
     found = next((w for w in parts if w in _AWAY or _AUTHOR_WORD.match(w)), None)
     if found is None:
         run = _AWAY_RUNS.search(" ".join(parts))
@@ -108,6 +108,14 @@ def _named_away(names: str) -> str | None:
     if len(_NAME_CACHE) < _NAME_CACHE_SIZE:
         _NAME_CACHE[names] = found
     return found
+
+
+def _words_in(token: str) -> list[str]:
+    """The words of one part of a class name, parted at capitals; a machine-made hash (`kgbQpE`) stays whole."""
+    words = _WORD_PARTS.findall(token)
+    if len(words) > 1 and any(len(w) <= 2 and w.lower() != "ad" for w in words):
+        return [token.lower()]
+    return [w.lower() for w in words]
 
 
 class _Walk:

@@ -43,13 +43,13 @@ _CAPTION_NAME: Final = re.compile(
     r"(?:^|[-_\s])(?:desc|description|subline|cutline|pie|leyenda|untertitel)(?:$|[-_\s])|image-?title|img-?txt|img-?cap", re.I)
 _JUNK_NAME: Final = re.compile(
     r"logo|icon|avatar|sprite|badge|emoji|profile|author|byline|byPhoto|pixel|tracking|spacer|placeholder-?only|newsletter|qr-?code|app-?store|"
-    r"advert|(?:^|[-_\s])ads?(?:$|[-_\s])|related|teaser|recommend|promo|sponsor|most-?read|sidebar|trending|popular", re.I)
+    r"advert|(?:^|[-_\s])ads?(?:$|[-_\s])|sponsor|most-?read|trending", re.I)
 _JUNK_URL: Final = re.compile(r"(?:logo|icon|avatar|sprite|pixel|spacer|blank|1x1|loading|placeholder|favicon)[^/]*$|\.svg(?:\?|$)|doubleclick|/ads?/", re.I)
 _UI: Final = re.compile(
     r"^\s*(?:(?:enlarge|expand|view|open|zoom|toggle|show|hide|close|download|click to|tap to|load|play|share)\s+(?:the\s+)?(?:full\s?screen|image|this image|photo|gallery|caption|"
     r"in gallery|image in (?:full\s?screen|gallery)|expand image|enlarge|video|in fullscreen)[^.]{0,40}?[.:]?|"
     r"bild vergrößern|vergrößern|bild in lightbox öffnen|(?:open|view) image in (?:gallery|fullscreen)|ampliar(?: imagen| foto)?|agrandir(?: l.image)?|zvětšit|"
-    r"image caption|legende|bildbeschreibung(?: einblenden)?:?|caption|legend|image source|image \d+ (?:of|/) \d+|\d+\s?/\s?\d+|bild \d+ (?:von|/) \d+|이미지 확대(?:보기)?|拡大(?:する)?|画像を拡大|"
+    r"image caption|legende|bildbeschreibung(?: einblenden)?:?|caption|legend|image source|image \d+ (?:of|/) \d+|view \d+ (?:images?|photos?)|video loading|loading|\d+\s?/\s?\d+|bild \d+ (?:von|/) \d+|이미지 확대(?:보기)?|拡大(?:する)?|画像を拡大|"
     r"advertisement|anzeige|(?:i|×|x)(?=\s|$))\s*", re.I)
 _PHOTO_TAGS: Final = ("img", "amp-img")
 
@@ -124,7 +124,7 @@ def _region(tree: HtmlElement, head: HtmlElement | None, container: HtmlElement 
 def _images(region: HtmlElement, head: HtmlElement | None, container: HtmlElement | None,
             body: Sequence[Block]) -> Iterator[HtmlElement]:
     """Images of the region that are not in parts beside the article."""
-    holds_body = _ancestors(b.element for b in body)
+    holds_body = _ancestors([*(b.element for b in body), *([head] if head is not None else [])])
     last = body[-1].element if body else None
     passed_end = False
     away: set[HtmlElement] = set()
@@ -150,12 +150,17 @@ def _beside(element: HtmlElement, holds_body: set[HtmlElement]) -> bool:
     if element in holds_body or element.tag in ("img", "figure", "figcaption", "picture", "source", "amp-img"):
         return False
     reason = away_reason(element)
-    if reason is None:
+    if reason is None or (reason in ("teaser", "teasers", "promo") and not _has_link(element)):
         return False
     if reason in ("caption", "captions", "credit", "credits", "copyright", "gallery", "slideshow", "carousel", "swiper",
                   "slick", "slider", "embed", "embeds", "legend", "overlay", "hidden", "modal", "player", "widget", "tooltip", "skip", "figcaption", "bildunterschrift"):
         return False
     return True
+
+
+def _has_link(element: HtmlElement) -> bool:
+    """True where a part holds or stands in a link: what is named teaser but leads nowhere is none."""
+    return any(True for _ in element.iter("a")) or any(True for _ in element.iterancestors("a"))
 
 
 def _in_same_part(element: HtmlElement, last: HtmlElement | None, container: HtmlElement | None) -> bool:
@@ -253,6 +258,8 @@ def _key(url: str | None) -> str:
     parts = urlsplit(url)
     tail = [p for p in parts.path.split("/") if p]
     name = "/".join(tail[-2:]) if tail else ""
+    if not re.search(r"\.\w{3,4}$", name):
+        return f"{parts.path}?{parts.query}"
     name = re.sub(r"[-_](?:\d{2,4}x\d{2,4}|scaled|\d{2,4}w?)(?=\.\w+$)", "", name)
     return name if re.search(r"\w{6,}", name) else f"{name}?{parts.query}"
 
@@ -349,7 +356,7 @@ def _lines(scope: HtmlElement) -> list[_Line]:
             if node is scope:
                 buffer.append(node.text or "")
                 continue
-            if not isinstance(node.tag, str) or node.tag in _SILENT or node.tag in _PHOTO_TAGS or _is_helper(node):
+            if not isinstance(node.tag, str) or (node.tag in _SILENT and not _wraps_figure(node)) or node.tag in _PHOTO_TAGS or _is_helper(node):
                 skipped.append(node)
                 events.skip_subtree()
                 continue
@@ -369,6 +376,11 @@ def _lines(scope: HtmlElement) -> list[_Line]:
             buffer.append(node.tail or "")
     flush()
     return lines
+
+
+def _wraps_figure(node: HtmlElement) -> bool:
+    """A button around a whole figure opens it large; its words are the figure's."""
+    return node.tag == "button" and any(True for _ in node.iter("figure", "figcaption", "img"))
 
 
 def _named(node: HtmlElement, outer: tuple[HtmlElement, str, bool]) -> tuple[str, bool]:
@@ -405,9 +417,14 @@ def _words_of(scope: HtmlElement) -> tuple[str | None, str | None, str]:
     spare = rest if named else []
     if not credits and len(chosen) == 2 and not spare:
         chosen, spare = _short_apart(chosen)
+    if not credits and len(chosen) == 1 and not spare:
+        line = chosen[0]
+        alone = line.name == "plain" and scope.tag == "figure" and len(line.text.split()) <= 3 and _short(line.text)
+        if alone or re.fullmatch(r"[(\[（][^()\[\]]{2,80}[)\]）]", line.text):
+            chosen, spare = [], chosen
     if not credits and spare:
-        credits = [line.text for line in spare if _short(line.text)][:1]
-    captions += [line.text for line in chosen]
+        credits = [line.text for line in spare if _short(line.text) or line.text[0] in "([（"][:1]
+    captions = list(dict.fromkeys([*captions, *(line.text for line in chosen)]))
     caption = clean(" ".join(captions)) if captions else ""
     credit = _join([c for c in credits if _is_credit_text(c)])
     if credit is None and caption:
@@ -444,7 +461,7 @@ def _short_apart(lines: Sequence[_Line]) -> tuple[list[_Line], list[_Line]]:
     return list(lines), []
 
 
-_NO_CREDIT: Final = re.compile(r"^(?:autoplay|von|by|por|par|foto|photo|video|audio|live|\d[\d:./ ]*|(?:von|by)\s.*\d{4}.*)$", re.I)
+_NO_CREDIT: Final = re.compile(r"^(?:autoplay|meinung|opinion|von|by|por|par|foto|photo|video|audio|live|\d[\d:./ ]*|(?:von|by)\s.*\d{4}.*)$", re.I)
 
 
 def _is_credit_text(text: str) -> bool:
