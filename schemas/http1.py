@@ -351,7 +351,7 @@ def _inflate_into(out: bytearray, inflater: zlib._Decompress, data: bytes, limit
             if len(out) > limit:
                 return "limit"
             pending = inflater.unconsumed_tail
-            if not pending and not piece:
+            if not inflater.eof and not pending and not piece:
                 return "truncated"
     except zlib.error:
         return "truncated"
