@@ -35,9 +35,7 @@ class Edge:
             width = count % TILE_WIDTH
             hashes: list[bytes] = []
             if width:
-                hashes = hashes_of(
-                    read_tile(TileName(level=level, index=count // TILE_WIDTH, width=width)), width
-                )
+                hashes = hashes_of(read_tile(TileName(level=level, index=count // TILE_WIDTH, width=width)), width)
             edge.levels.append(hashes)
             count //= TILE_WIDTH
             level += 1

@@ -63,9 +63,7 @@ class Signer:
                 with path.open("rb") as stream:
                     data = stream.read(MAX_KEY_FILE + 1)
             except FileNotFoundError as error:
-                raise DamageError(
-                    f"the log key {path} is missing", remedy="bring it back from your backup"
-                ) from error
+                raise DamageError(f"the log key {path} is missing", remedy="bring it back from your backup") from error
         try:
             return cls._parse(data.decode("utf-8"))
         except ValueError as error:

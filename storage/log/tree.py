@@ -148,11 +148,7 @@ class Log:
         with self._catalog.read() as tx:
             bodies, leaves = tx.log.bodies(first, stop), tx.log.leaves(first, stop)
         known = edge.levels[0] if edge.levels else []
-        if (
-            len(bodies) != stop - first
-            or [leaf_hash(b) for b in bodies] != leaves
-            or leaves[: len(known)] != known
-        ):
+        if len(bodies) != stop - first or [leaf_hash(b) for b in bodies] != leaves or leaves[: len(known)] != known:
             raise DamageError(
                 f"the catalog's log entries {first} to {stop - 1} are not those that were logged",
                 remedy=_REBUILD,
@@ -238,9 +234,7 @@ class Log:
             proof = consistency_path(published.size, state.size, read)
             verify_consistency(published.size, state.size, proof, published.root, state.root)
         except (CheckFailed, DamageError, InvalidValue) as error:
-            raise LogForkRisk(
-                f"checkpoint, tiles and catalog disagree: {error.message}", remedy=_REBUILD
-            ) from error
+            raise LogForkRisk(f"checkpoint, tiles and catalog disagree: {error.message}", remedy=_REBUILD) from error
         self._edge, self._trusted = tree, note
 
     def _open(self, note: bytes) -> Checkpoint:

@@ -83,9 +83,7 @@ def check(world: World, size: int, published: list[tuple[int, bytes]]) -> None:
 
 
 @pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_at_each_durable_step_the_log_goes_on_without_fork_gap_or_repeat(
-    world: World, stride: int
-) -> None:
+def test_killed_at_each_durable_step_the_log_goes_on_without_fork_gap_or_repeat(world: World, stride: int) -> None:
     world.add(255)
     world.log().integrate(NOW)
     published: list[tuple[int, bytes]] = []

@@ -59,9 +59,7 @@ def test_growing_in_steps_and_restoring_between_them_is_growing_at_once(steps: l
         edge = Edge.restore(size, lambda name: tiles[name.path])
     assert edge.size == size
     assert edge.root() == root_of(leaves(0, size))
-    read = hash_reader(
-        size, lambda level, index, width: tiles[TileName(level=level, index=index, width=width).path]
-    )
+    read = hash_reader(size, lambda level, index, width: tiles[TileName(level=level, index=index, width=width).path])
     for index in range(0, size, 97):
         assert read(0, index) == leaves(index, index + 1)[0]
 

@@ -171,9 +171,7 @@ def test_a_catalog_restored_from_a_backup_signs_nothing(world: World) -> None:
     backup = back_up(world)
     world.add(10)
     world.log().integrate(NOW)
-    assert_refuses(
-        restored(world, backup), "20 log entries were published, this catalog has 10 .*pressmark rebuild"
-    )
+    assert_refuses(restored(world, backup), "20 log entries were published, this catalog has 10 .*pressmark rebuild")
 
 
 def test_a_restored_catalog_that_grew_meanwhile_signs_nothing(world: World) -> None:
@@ -193,9 +191,7 @@ def test_a_restored_catalog_that_grew_meanwhile_signs_nothing(world: World) -> N
         world.log().check_start()
 
 
-def test_other_entries_where_tiles_were_put_already_sign_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_entries_where_tiles_were_put_already_sign_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after tiles were put and before the tree was committed, then restored: the tiles of the lost
     run tell.
     """
