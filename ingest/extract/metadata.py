@@ -98,6 +98,7 @@ def headline(tree: HtmlElement, hints: Sequence[str]) -> HtmlElement | None:
         if not words:
             continue
         score = max((len(words & w) / len(words | w) for w in wanted if w), default=0.0)
+        score -= 0.5 * any(a.tag in ("nav", "li", "aside", "footer", "a") for a in head.iterancestors())
         score += 0.2 * ("headline" in class_words(head) or "title" in class_words(head)) - order * 0.01
         if best is None or score > best[0]:
             best = (score, head)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -73,20 +73,47 @@ def photos_of(tree: HtmlElement, *, base: str, head: HtmlElement | None, contain
     keep_out = _ancestors([*(b.element for b in body), *([head] if head is not None else [])])
     region = _region(tree, head, container)
     found: list[FoundPhoto] = []
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     described = _described(linked, base)
     for image in _images(region, head, container, body):
         photo = _read(image, base, keep_out, described, len(found))
         if photo is None:
             continue
         key = _key(photo.photo.url) or f"{photo.photo.caption}|{photo.photo.credit}"
-        if key in seen:
+        if key in seen:  # the same file again, perhaps with the words that it lacked
+            if photo.photo.credit and not found[seen[key]].photo.credit:
+                found[seen[key]] = replace(photo, photo=replace(photo.photo, position=seen[key]))
             continue
-        seen.add(key)
+        seen[key] = len(found)
         found.append(photo)
         if len(found) >= MAX_PHOTOS:
             break
+    if not found and region is not tree:
+        found = _lead_above(region, base, keep_out, described)
     return tuple(found)
+
+
+#: Levels above the article's part that a lead image may stand in.
+_LEAD_CLIMB: Final = 5
+
+
+def _lead_above(region: HtmlElement, base: str, keep_out: set[HtmlElement],
+                described: dict[str, tuple[str | None, str | None, str]]) -> list[FoundPhoto]:
+    """The image that stands before an article without any, if it has words: some pages set it in a part of its own."""
+    node = region
+    for _ in range(_LEAD_CLIMB):
+        for sibling in node.itersiblings(preceding=True):
+            if not isinstance(sibling.tag, str) or sibling.tag in ("nav", "aside", "footer"):
+                continue
+            for image in list(sibling.iter(*_PHOTO_TAGS))[:10]:
+                photo = _read(image, base, keep_out, described, 0)
+                if photo is not None and photo.photo.credit and photo.photo.caption:
+                    return [photo]
+        parent = node.getparent()
+        if parent is None or parent.tag in ("body", "html"):
+            break
+        node = parent
+    return []
 
 
 def _ancestors(elements: Iterator[HtmlElement] | Any) -> set[HtmlElement]:
@@ -150,7 +177,7 @@ def _beside(element: HtmlElement, holds_body: set[HtmlElement]) -> bool:
     if element in holds_body or element.tag in ("img", "figure", "figcaption", "picture", "source", "amp-img"):
         return False
     reason = away_reason(element)
-    if reason is None or (reason in ("teaser", "teasers", "promo") and not _has_link(element)):
+    if reason is None or (reason in ("teaser", "teasers", "promo", "sidebar") and not _has_link(element)):
         return False
     if reason in ("caption", "captions", "credit", "credits", "copyright", "gallery", "slideshow", "carousel", "swiper",
                   "slick", "slider", "embed", "embeds", "legend", "overlay", "hidden", "modal", "player", "widget", "tooltip", "skip", "figcaption", "bildunterschrift"):
@@ -179,6 +206,8 @@ def _read(image: HtmlElement, base: str, keep_out: set[HtmlElement], described: 
     if _is_teaser(image, scope):
         return None
     caption, credit, path = _words_of(scope)
+    if not caption and not credit:
+        caption, credit, path = _words_beside(scope, keep_out)
     credit_source, credit_path = "dom", path
     if not credit:
         credit = next((v for n in ("data-credit", "data-copyright", "data-credits", "data-photo-credit", "data-author",
@@ -251,6 +280,10 @@ def _srcset(value: str) -> Iterator[tuple[float, str]]:
         yield size, url
 
 
+_SIZE_PARAMETER: Final = re.compile(
+    r"(?:^|&)(?:w|h|q|s|v|dpr|ar|fm|fit|rect|crop|sum|sig|size|auto|type|strip|width|height|quality|format|resize|imwidth|cropRect|impolicy|ver)=[^&]*")
+
+
 def _key(url: str | None) -> str:
     """The file that an address names, whatever its size and format parameters."""
     if not url:
@@ -259,7 +292,7 @@ def _key(url: str | None) -> str:
     tail = [p for p in parts.path.split("/") if p]
     name = "/".join(tail[-2:]) if tail else ""
     if not re.search(r"\.\w{3,4}$", name):
-        return f"{parts.path}?{parts.query}"
+        return f"{parts.path}?{_SIZE_PARAMETER.sub('', parts.query)}"
     name = re.sub(r"[-_](?:\d{2,4}x\d{2,4}|scaled|\d{2,4}w?)(?=\.\w+$)", "", name)
     return name if re.search(r"\w{6,}", name) else f"{name}?{parts.query}"
 
@@ -318,9 +351,13 @@ def _scope(image: HtmlElement, keep_out: set[HtmlElement]) -> HtmlElement:
 _SILENT: Final = frozenset(("script", "style", "noscript", "button", "svg", "template", "iframe", "video", "audio", "input", "select", "form"))
 
 
+_HELPER: Final = re.compile(r"sr-only|screen-?reader|visually-?hidden|is_blind|tooltip|"
+                            r"(?:^|[-_\s])(?:a11y|button|btn|icon|share|sharing)(?:$|[-_\s])")
+
+
 def _is_helper(node: HtmlElement) -> bool:
     words = class_words(node, ("class",))
-    return bool(words) and bool(re.search(r"sr-only|screen-?reader|visually-?hidden|visuallyhidden|(?:^|[-_\s])(?:a11y|button|btn|icon)(?:$|[-_\s])|tooltip|share", words))
+    return bool(words) and _HELPER.search(words) is not None and not _wraps_figure(node)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -356,7 +393,7 @@ def _lines(scope: HtmlElement) -> list[_Line]:
             if node is scope:
                 buffer.append(node.text or "")
                 continue
-            if not isinstance(node.tag, str) or (node.tag in _SILENT and not _wraps_figure(node)) or node.tag in _PHOTO_TAGS or _is_helper(node):
+            if not isinstance(node.tag, str) or (node.tag in _SILENT and not (node.tag == "button" and _wraps_figure(node))) or node.tag in _PHOTO_TAGS or _is_helper(node):
                 skipped.append(node)
                 events.skip_subtree()
                 continue
@@ -379,8 +416,8 @@ def _lines(scope: HtmlElement) -> list[_Line]:
 
 
 def _wraps_figure(node: HtmlElement) -> bool:
-    """A button around a whole figure opens it large; its words are the figure's."""
-    return node.tag == "button" and any(True for _ in node.iter("figure", "figcaption", "img"))
+    """A button or link around a whole figure opens it large; its words are the figure's."""
+    return any(True for _ in node.iter("figure", "figcaption", "img"))
 
 
 def _named(node: HtmlElement, outer: tuple[HtmlElement, str, bool]) -> tuple[str, bool]:
@@ -435,6 +472,23 @@ def _words_of(scope: HtmlElement) -> tuple[str | None, str | None, str]:
         caption = ""
     path = path_of((chosen or lines)[0].element)
     return caption or None, credit, path
+
+
+def _words_beside(scope: HtmlElement, keep_out: set[HtmlElement]) -> tuple[str | None, str | None, str]:
+    """Words of a part right after an image's own that is named a caption or credit and holds no image itself."""
+    node: HtmlElement | None = scope
+    for _ in range(2):
+        following = node.getnext() if node is not None else None
+        if following is None or node in keep_out:
+            node = node.getparent() if node is not None else None
+            continue
+        if following not in keep_out and isinstance(following.tag, str) and len(following.text_content()) <= MAX_FIGURE_TEXT \
+                and not any(True for _ in following.iter(*_PHOTO_TAGS)):
+            if any(line.name != "plain" for line in _lines(following)) or _CAPTION_NAME.search(class_words(following)) \
+                    or _CREDIT_NAME.search(class_words(following)):
+                return _words_of(following)
+        node = node.getparent() if node is not None else None
+    return None, None, path_of(scope)
 
 
 def key_words(text: str) -> str:
