@@ -86,13 +86,11 @@ class SegmentWriter:
                 writer = cls(name=name, path=path, descriptor=descriptor, opened=opened, entropy=entropy)
                 writer.info_ref = writer._write_info(block)
                 writer.sync()
-                os.rename(new, path)
+                _rename_to_free_name(new, path)
                 sync_folder(folder)
-            except BaseException:  # whatever went wrong, leave neither file nor descriptor behind
-                with suppress(OSError):
-                    os.close(descriptor)
-                for left in (new, path):
-                    left.unlink(missing_ok=True)
+            except BaseException:  # whatever went wrong, leave neither descriptor nor half a segment behind
+                os.close(descriptor)
+                new.unlink(missing_ok=True)
                 raise
         return writer
 
@@ -255,6 +253,14 @@ def _open_existing(path: Path, flags: int) -> int:
         return os.open(path, flags)
     except FileNotFoundError as error:
         raise NotFound(f"there is no segment {path}") from error
+
+
+def _rename_to_free_name(new: Path, path: Path) -> None:
+    """Rename, but never over a segment, open or sealed. Raises FileExistsError."""
+    for taken in (path, path.with_suffix("")):
+        if taken.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(taken))
+    os.rename(new, path)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
