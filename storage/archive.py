@@ -36,7 +36,7 @@ from storage.log.signing import Signer
 from storage.log.tree import Log
 from storage.segments import Segments, disk_errors
 from storage.stores import open_store
-from storage.warc import Stored, read_member
+from storage.warc import Draft, Stored, read_member
 
 #: Bytes that a response may expand to when its content-encoding is undone, unless settings say otherwise.
 MAX_ENTITY: Final = 64 * 1024 * 1024
@@ -152,7 +152,7 @@ class Archive:
                 captures.append(tx.captures.add(replace(capture, log_index=index)))
         return captures
 
-    def _write(self, kind: str, drafts: Sequence[events.Draft]) -> Event:
+    def _write(self, kind: str, drafts: Sequence[Draft]) -> Event:
         refs = self.segments.append(kind, drafts)
         records = [(DraftView(draft), ref) for draft, ref in zip(drafts, refs, strict=True)]
         (event,) = events.group(records)
