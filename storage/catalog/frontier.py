@@ -230,7 +230,9 @@ class Frontier(Queries):
         """Take a host for one worker, so that its pace holds across machines; None where another holds it."""
         query = select(hosts).where(hosts.c.host == host).with_for_update(skip_locked=True)
         row = self._connection.execute(query).first()
-        if row is None:
+        if row is None and not self._knows_host(
+            host
+        ):  # else its row is locked: another is claiming it just now
             fresh = {"host": host, "next_ok": 0, "failures": 0, "owner": None, "until": 0}
             self._connection.execute(self._insert(hosts).on_conflict_do_nothing(), fresh)
             row = self._connection.execute(query).first()
@@ -238,6 +240,9 @@ class Frontier(Queries):
             return None
         self._connection.execute(update(hosts).where(hosts.c.host == host).values(owner=owner, until=until))
         return HostState(host=host, next_ok=row.next_ok, failures=row.failures, owner=owner, until=until)
+
+    def _knows_host(self, host: str) -> bool:
+        return self._connection.execute(select(hosts.c.host).where(hosts.c.host == host)).first() is not None
 
     def release_host(self, host: str, *, owner: str, next_ok: int, failures: int) -> None:
         """Give a host back, with the time of the next request. Changes nothing where another took it over."""
