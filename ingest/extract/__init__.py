@@ -19,6 +19,7 @@ from lxml import etree
 
 from ingest.extract import blocks, jsonld, metadata, page, photos, text, walls
 from ingest.extract.evidence import collect
+from ingest.extract.names import looks_like_person
 from schemas.articles import Article, Extractor, OutletRef, article_id, clean, word_count
 from schemas.errors import ExtractionError
 
@@ -68,7 +69,11 @@ def _extract(*, body: bytes, url: str, captured: datetime, content_type: str | N
                           article_body=jsonld.plain(article_body) if isinstance(article_body, str) else None)
     found_photos = photos.photos_of(parsed.tree, base=url, head=head, container=chosen.container,
                                     body=chosen.blocks, linked=linked)
-    authors, author_found = metadata.authors_found(sources, names, head)
+    authors, author_found = metadata.authors_found(sources, names, head, all_blocks)
+    signed = text.signature_of(chosen.blocks)
+    if signed is not None and not any(looks_like_person(a) for a in authors):
+        authors, author_found = (signed.text,), metadata.Found(
+            value=signed.text, source="dom", path=page.path_of(signed.element), raw=signed.text)
     known = frozenset(text.key_of(t) for t in (*titles, *(w for p in found_photos for w in (p.photo.caption, p.photo.alt) if w)))
     start = metadata.index_of(all_blocks, head)
     standfirst = metadata.standfirst_of(sources, all_blocks, start=start, known=known,

@@ -18,7 +18,7 @@ from lxml.html import HtmlElement
 from ingest.extract import dates
 from ingest.extract.blocks import Block
 from ingest.extract.jsonld import LinkedData, as_list, text_value
-from ingest.extract.names import authors_of, looks_like_person
+from ingest.extract.names import authors_of, has_lead, looks_like_person, split_byline
 from ingest.extract.page import Page, class_words, path_of
 from schemas.articles import Right, Rights, clean
 from schemas.instants import rfc3339
@@ -37,7 +37,7 @@ _AUTHOR: Final = ("article:author_name", "author", "byl", "parsely-author", "art
                   "sailthru.author", "cxenseparse:author", "dable:author", "article.author", "lrt_authors")
 _TAGS: Final = ("article:tag", "news_keywords", "keywords", "parsely-tags", "sailthru.tags")
 _BYLINE: Final = re.compile(r"(?:^|[-_\s])(?:by-?lines?|authors?|autor(?:en|es|in)?|auteurs?|writers?|reporters?|contributors?)(?:$|[-_\s])|"
-                            r"author[-_]?names?|byline|articleAuthor|authorName", re.I)
+                            r"author[-_]?(?:names?|line|short)|byline|articleAuthor|authorName", re.I)
 _NOT_BYLINE: Final = re.compile(r"comment|bio|share|social|related|teaser|recommend|newsletter|image|avatar|photo|sidebar|footer|shimmer|date", re.I)
 _STANDFIRST: Final = re.compile(
     r"stand-?first|sub-?(?:title|head(?:line)?|deck)|(?:^|[-_\s])(?:dek|deck|lead|lede|leadin|intro|chapo|summary|excerpt|abstract|"
@@ -150,6 +150,11 @@ def title_of(sources: Sources, site_names: Sequence[str]) -> tuple[Found | None,
     for i, first in enumerate(offers):
         if any(_words(first.value) == _words(other.value) for other in offers[i + 1:]):
             return first, head
+    for i, first in enumerate(offers):  # different kickers before one headline: the headline
+        for other in offers[i + 1:]:
+            mine, theirs = _after_kicker(first.value), _after_kicker(other.value)
+            if mine and theirs and _words(mine) == _words(theirs):
+                return Found(value=mine, source=first.source, path=first.path, raw=first.raw), head
     # A kicker set before the headline within the same `h1`: the part that the other sources repeat.
     for first in offers:
         if shown and first is not shown and _words(shown.value).endswith(" " + _words(first.value)):
@@ -158,24 +163,44 @@ def title_of(sources: Sources, site_names: Sequence[str]) -> tuple[Found | None,
     return best, head
 
 
+def _after_kicker(title: str) -> str | None:
+    parts = re.split(r":\s+|\s[-–—|]\s", title, maxsplit=1)
+    return parts[1] if len(parts) == 2 and len(parts[1]) >= 25 else None
+
+
 # --- authors ----------------------------------------------------------------------------------------------------
 
-def authors_found(sources: Sources, site_names: Sequence[str], head: HtmlElement | None) -> tuple[tuple[str, ...], Found | None]:
-    """The authors, and where the first source of trust named them. Persons go before the outlet's own name."""
+def authors_found(sources: Sources, site_names: Sequence[str], head: HtmlElement | None,
+                  blocks: Sequence[Block]) -> tuple[tuple[str, ...], Found | None]:
+    """The authors, and where the first source of trust named them.
+
+    Persons go before the outlet's own name. A byline shown at the headline goes before hidden data whose name is
+    nowhere to be seen.
+    """
     own = {_words(n) for n in site_names if n}
+    shown = list(_shown_bylines(sources.page.tree)) + list(_spoken_bylines(blocks, head))
     fallback: tuple[tuple[str, ...], Found | None] = ((), None)
-    for names, found in _author_sources(sources, head):
-        if not names:
-            continue
-        persons = [n for n in names if _words(n) not in own and looks_like_person(n)]
-        if persons:
-            return tuple(n for n in names if _words(n) not in own), found
-        if not fallback[0]:
+    for names, found in (*_told_authors(sources), *shown):
+        kept = tuple(n for n in names if _words(n) not in own)
+        if any(looks_like_person(n) for n in kept):
+            return _against_shown(kept, found, shown, blocks)
+        if names and not fallback[0]:
             fallback = (names, found)
     return fallback
 
 
-def _author_sources(sources: Sources, head: HtmlElement | None) -> Iterator[tuple[tuple[str, ...], Found]]:
+def _against_shown(names: tuple[str, ...], found: Found, shown: Sequence[tuple[tuple[str, ...], Found]],
+                   blocks: Sequence[Block]) -> tuple[tuple[str, ...], Found]:
+    if found.source == "dom" or not shown:
+        return names, found
+    if has_lead(shown[0][1].raw):
+        text = " ".join(b.text for b in blocks[:400]).casefold()
+        if not any(n.casefold() in text for n in names):
+            return shown[0]
+    return names, found
+
+
+def _told_authors(sources: Sources) -> Iterator[tuple[tuple[str, ...], Found]]:
     linked = sources.linked
     if linked.article is not None:
         raws = [v for a in as_list(linked.get("author")) if (v := text_value(linked.resolve(a)))]
@@ -185,10 +210,21 @@ def _author_sources(sources: Sources, head: HtmlElement | None) -> Iterator[tupl
         raws = [clean(v) for v in sources.meta.get(name, ()) if v.strip() and not re.match(r"\(|https?:|www\.|\S+@|.*\.com\b", v.strip())]
         if raws and not all(re.fullmatch(r"[\w.\-]+", r) for r in raws):
             yield authors_of(raws), Found(value=raws[0], source="meta", path=name, raw=", ".join(raws))
-    yield from _shown_bylines(sources.page.tree, head)
 
 
-def _shown_bylines(tree: HtmlElement, head: HtmlElement | None) -> Iterator[tuple[tuple[str, ...], Found]]:
+def _spoken_bylines(blocks: Sequence[Block], head: HtmlElement | None) -> Iterator[tuple[tuple[str, ...], Found]]:
+    """A short block near the headline that begins with "By" and names persons."""
+    if head is None:
+        return
+    start = index_of(blocks, head)
+    for block in blocks[start + 1:start + 13]:
+        if len(block.text) <= 120 and has_lead(block.text):
+            names = tuple(n for n in split_byline(block.text) if looks_like_person(n))
+            if names:
+                yield names, Found(value=names[0], source="dom", path=path_of(block.element), raw=block.text)
+
+
+def _shown_bylines(tree: HtmlElement) -> Iterator[tuple[tuple[str, ...], Found]]:
     candidates: list[HtmlElement] = []
     for element in tree.iter("a", "span", "p", "div", "address", "li", "h2", "h3", "h4", "h5", "h6", "section", "em", "strong", "cite"):
         relation = element.get("rel") or ""
@@ -199,8 +235,8 @@ def _shown_bylines(tree: HtmlElement, head: HtmlElement | None) -> Iterator[tupl
     for element in candidates[:40]:
         if any("comment" in (a.get("class") or "") + (a.get("id") or "") for a in element.iterancestors()):
             continue
-        links = [clean(a.text_content()) for a in element.iter("a")] if element.tag != "a" else []
-        texts = [t for t in links if looks_like_person(t)] or [clean(" ".join(element.itertext()))]
+        parts = [t for t in map(clean, element.itertext()) if t]
+        texts = [t for t in parts if looks_like_person(t)] or [clean(" ".join(parts))]
         names = authors_of(t for t in texts if t and len(t) <= 200)
         if any(looks_like_person(n) for n in names):
             yield names, Found(value=names[0], source="dom", path=path_of(element), raw=clean(element.text_content()))
@@ -358,7 +394,7 @@ def site_names(sources: Sources, outlet_name: str | None) -> tuple[str, ...]:
     publisher = sources.linked.resolve(sources.linked.get("publisher"))
     for value in as_list(publisher):
         names.append(text_value(sources.linked.resolve(value)) or "")
-    for node in sources.linked.of_type("WebSite", "NewsMediaOrganization", "Organization"):
+    for node in sources.linked.of_type("WebSite", "NewsMediaOrganization"):
         names.append(text_value(node.value.get("name")) or "")
     host = urlsplit(sources.page.url).hostname or ""
     bare = host.removeprefix("www.")

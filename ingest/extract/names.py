@@ -31,7 +31,14 @@ def looks_like_person(name: str) -> bool:
     """True where a string has the shape of a person's name."""
     if _CJK.match(name):
         return True
+    if any(c.isdigit() for c in name) or sum(w[0].isupper() for w in name.split()) < 2:
+        return False
     return bool(_NAME.match(name)) and not _NO_PERSON.search(name) and not name.islower() and "." not in name[-4:-1]
+
+
+def has_lead(text: str) -> bool:
+    """True where a string begins as a byline does."""
+    return _LEAD.match(clean(text)) is not None
 
 
 def split_byline(raw: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from lxml import etree
 from lxml.html import HtmlElement
 
 from ingest.extract.blocks import HEADINGS, Block
+from ingest.extract.names import looks_like_person
 
 #: Share of the certain text that the container must hold.
 COVERAGE: Final = 0.80
@@ -256,6 +257,14 @@ def opening_of(blocks: Sequence[Block], body: Sequence[Block], *, head_order: in
     window = blocks[head_order + 1:body[0].order]
     return tuple(b for b in window if len(b.text) >= OPENING and b.link_share < 0.4 and not b.away
                  and key_of(b.text) not in known and b.tag in ("p", "div", "h2", "h3", "h4", "section", "header", "span") and not _is_pointer(b))
+
+
+def signature_of(body: Sequence[Block]) -> Block | None:
+    """A last line in bold type that is a person's name alone: where nothing else names an author, this does."""
+    if not body or len(body) < 3:
+        return None
+    last = body[-1]
+    return last if last.bold_chars >= 0.9 * len(last.text) and looks_like_person(last.text) and last.text.istitle() else None
 
 
 def without_signature(body: Sequence[Block], authors: Sequence[str]) -> list[Block]:
