@@ -122,6 +122,7 @@ class Archive:
 
     def close(self) -> None:
         """Let go of files and connections; open segments stay as they are and are sealed at the next start."""
+        self.segments.close()
         self.catalog.close()
 
     # -- writing ---------------------------------------------------------------------------------------------------

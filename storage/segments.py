@@ -144,6 +144,11 @@ class Segments:
                 done.append(writer.name)
         return done
 
+    def close(self) -> None:
+        """Let go of the open segments as they are; the next start seals them."""
+        while self._writers:
+            self._writers.popitem()[1].abandon()
+
     def put(self, path: Path) -> None:
         """Put a sealed segment to the store, read it back, log it, and forget the local copy.
 
