@@ -52,11 +52,10 @@ class Articles(Queries):
 
     def add_sighting(self, row_id: int, capture_id: str, date: int) -> None:
         """Note that a capture showed this version; one known already changes nothing."""
-        self._connection.execute(
-            self._insert(sightings).on_conflict_do_nothing(),
-            {"row_id": row_id, "capture_id": capture_id, "date": date},
-        )
-        self._connection.execute(_SEEN, {"of": row_id, "at": date})
+        statement = self._insert(sightings).on_conflict_do_nothing().returning(sightings.c.row_id)
+        row = {"row_id": row_id, "capture_id": capture_id, "date": date}
+        if self._connection.execute(statement, row).first() is not None:
+            self._connection.execute(_SEEN, {"of": row_id, "at": date})
 
     def sightings(self, row_id: int) -> list[str]:
         """The captures that showed a version, in the order of their dates."""

@@ -18,9 +18,9 @@ class Leases(Queries):
 
         None where another holds it.
         """
-        insert = self._insert(leases).on_conflict_do_nothing()
+        insert = self._insert(leases).on_conflict_do_nothing().returning(leases.c.epoch)
         added = self._connection.execute(insert, {"name": name, "holder": holder, "epoch": 1, "until": until})
-        if added.rowcount == 1:
+        if added.first() is not None:
             return 1
         row = self._connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one()
         if row.holder != holder and row.until > now:

@@ -135,6 +135,11 @@ def later(seconds: int) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
+def undone(*done: object) -> None:
+    """Fail after what was done, so that the transaction around it is rolled back."""
+    raise ZeroDivisionError(f"{len(done)} steps")
+
+
 def program(code: str, *arguments: str) -> subprocess.Popen[str]:
     """Another process that runs this code, its output piped."""
     return subprocess.Popen(

@@ -32,11 +32,12 @@ def test_nothing_is_left_for_a_migration_to_do(catalog: Catalog) -> None:
 def test_migrated_and_described_tables_are_the_same_to_the_letter(sqlite_url: str, tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path}/described.sqlite")
     tables.metadata.create_all(engine)
-    with Catalog.create(sqlite_url) as catalog, catalog._engines.read.connect() as migrated:
-        with engine.connect() as described:
-        query = text(
-            "SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'schema_version' ORDER BY name"
-        )
+    with (
+        Catalog.create(sqlite_url) as catalog,
+        catalog._engines.read.connect() as migrated,
+        engine.connect() as described,
+    ):
+        query = text("SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'schema_version' ORDER BY name")
         wanted = [tuple(row) for row in described.execute(query)]
         assert [tuple(row) for row in migrated.execute(query)] == wanted
     engine.dispose()
