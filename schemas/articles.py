@@ -76,8 +76,13 @@ class Extractor:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"name": self.name, "version": self.version, "settings": dict(sorted(self.settings.items())),
-                "libraries": dict(sorted(self.libraries.items())), "unicode": self.unicode}
+        return {
+            "name": self.name,
+            "version": self.version,
+            "settings": dict(sorted(self.settings.items())),
+            "libraries": dict(sorted(self.libraries.items())),
+            "unicode": self.unicode,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,13 +165,26 @@ class Article:
     def to_json(self) -> dict[str, Any]:
         """The whole object as JSON values, in the documented order."""
         return {
-            "id": self.id, "version": self.version, "url": self.url, "canonical_url": self.canonical_url,
+            "id": self.id,
+            "version": self.version,
+            "url": self.url,
+            "canonical_url": self.canonical_url,
             "outlet": {"id": self.outlet.id, "name": self.outlet.name, "domain": self.outlet.domain},
-            "title": self.title, "standfirst": self.standfirst, "authors": list(self.authors),
-            "published": self.published, "modified": self.modified, "language": self.language,
-            "section": self.section, "tags": list(self.tags), "kind": self.kind, "access": self.access,
-            "wall": self.wall, "rights": _rights_json(self.rights), "paragraphs": list(self.paragraphs),
-            "text_sha256": text_sha256(self.paragraphs), "word_count": word_count(self.paragraphs),
+            "title": self.title,
+            "standfirst": self.standfirst,
+            "authors": list(self.authors),
+            "published": self.published,
+            "modified": self.modified,
+            "language": self.language,
+            "section": self.section,
+            "tags": list(self.tags),
+            "kind": self.kind,
+            "access": self.access,
+            "wall": self.wall,
+            "rights": _rights_json(self.rights),
+            "paragraphs": list(self.paragraphs),
+            "text_sha256": text_sha256(self.paragraphs),
+            "word_count": word_count(self.paragraphs),
             "photos": [_photo_json(p) for p in self.photos],
             "evidence": {k: _evidence_json(v) for k, v in sorted(self.evidence.items())},
             "extractor": self.extractor.to_json(),
@@ -209,8 +227,12 @@ def content_key(article: Article) -> str:
     out: resizing tokens change with nearly every fetch.
     """
     value = {
-        "title": article.title, "standfirst": article.standfirst, "authors": list(article.authors),
-        "published": article.published, "modified": article.modified, "paragraphs": list(article.paragraphs),
+        "title": article.title,
+        "standfirst": article.standfirst,
+        "authors": list(article.authors),
+        "published": article.published,
+        "modified": article.modified,
+        "paragraphs": list(article.paragraphs),
         "photos": [[p.caption, p.credit] for p in article.photos],
     }
     return hashlib.sha256(canonical.dumps(value)).hexdigest()
@@ -255,7 +277,7 @@ def read_span(body: bytes, span: Span) -> str:
     if not 0 <= span.start <= span.end <= len(body):
         raise InvalidValue(f"a span leaves the body: {span.start}-{span.end} of {len(body)} bytes")
     try:
-        text = body[span.start:span.end].decode(span.charset)
+        text = body[span.start : span.end].decode(span.charset)
         if span.via == "json":
             text = json.loads(f'"{text}"', strict=False)
     except (UnicodeDecodeError, LookupError, ValueError) as error:
@@ -270,21 +292,36 @@ def _right_json(right: Right | None) -> dict[str, str] | None:
 
 
 def _rights_json(rights: Rights) -> dict[str, Any]:
-    return {"robots": _right_json(rights.robots), "tdm_reservation": _right_json(rights.tdm_reservation),
-            "license": _right_json(rights.license), "copyright_notice": _right_json(rights.copyright_notice)}
+    return {
+        "robots": _right_json(rights.robots),
+        "tdm_reservation": _right_json(rights.tdm_reservation),
+        "license": _right_json(rights.license),
+        "copyright_notice": _right_json(rights.copyright_notice),
+    }
 
 
 def _photo_json(photo: Photo) -> dict[str, Any]:
-    return {"url": photo.url, "caption": photo.caption, "alt": photo.alt, "credit": photo.credit,
-            "photographers": list(photo.photographers), "agencies": list(photo.agencies),
-            "position": photo.position}
+    return {
+        "url": photo.url,
+        "caption": photo.caption,
+        "alt": photo.alt,
+        "credit": photo.credit,
+        "photographers": list(photo.photographers),
+        "agencies": list(photo.agencies),
+        "position": photo.position,
+    }
 
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
     span = evidence.span
-    return {"source": evidence.source, "path": evidence.path, "raw": evidence.raw,
-            "span": None if span is None else {"layer": span.layer, "start": span.start, "end": span.end,
-                                               "charset": span.charset, "via": span.via}}
+    return {
+        "source": evidence.source,
+        "path": evidence.path,
+        "raw": evidence.raw,
+        "span": None
+        if span is None
+        else {"layer": span.layer, "start": span.start, "end": span.end, "charset": span.charset, "via": span.via},
+    }
 
 
 def _string(value: Any, name: str) -> str:
@@ -315,17 +352,24 @@ def _rights(value: Any) -> Rights:
 
 def _photo(value: Any) -> Photo:
     return Photo(
-        url=_optional(value["url"], "photos.url"), caption=_optional(value["caption"], "photos.caption"),
-        alt=_optional(value["alt"], "photos.alt"), credit=_optional(value["credit"], "photos.credit"),
+        url=_optional(value["url"], "photos.url"),
+        caption=_optional(value["caption"], "photos.caption"),
+        alt=_optional(value["alt"], "photos.alt"),
+        credit=_optional(value["credit"], "photos.credit"),
         photographers=_strings(value["photographers"], "photos.photographers"),
-        agencies=_strings(value["agencies"], "photos.agencies"), position=value["position"])
+        agencies=_strings(value["agencies"], "photos.agencies"),
+        position=value["position"],
+    )
 
 
 def _evidence(value: Any) -> Evidence:
     span = value["span"]
-    return Evidence(source=_one_of(value["source"], SOURCES, "evidence.source"),
-                    path=_string(value["path"], "evidence.path"), raw=_optional(value["raw"], "evidence.raw"),
-                    span=None if span is None else Span(**span))
+    return Evidence(
+        source=_one_of(value["source"], SOURCES, "evidence.source"),
+        path=_string(value["path"], "evidence.path"),
+        raw=_optional(value["raw"], "evidence.raw"),
+        span=None if span is None else Span(**span),
+    )
 
 
 def _article(value: Any) -> Article:
@@ -336,24 +380,56 @@ def _article(value: Any) -> Article:
     if unknown:
         raise InvalidValue(f"an article has unknown fields: {', '.join(unknown)}")
     return Article(
-        id=_string(value["id"], "id"), version=value.get("version", 0), url=_string(value["url"], "url"),
-        canonical_url=_string(value["canonical_url"], "canonical_url"), outlet=OutletRef(**value["outlet"]),
-        title=_optional(value["title"], "title"), standfirst=_optional(value["standfirst"], "standfirst"),
-        authors=_strings(value["authors"], "authors"), published=_optional(value["published"], "published"),
-        modified=_optional(value["modified"], "modified"), language=_optional(value["language"], "language"),
-        section=_optional(value["section"], "section"), tags=_strings(value["tags"], "tags"),
-        kind=_one_of(value["kind"], KINDS, "kind"), access=_one_of(value["access"], ACCESS, "access"),
+        id=_string(value["id"], "id"),
+        version=value.get("version", 0),
+        url=_string(value["url"], "url"),
+        canonical_url=_string(value["canonical_url"], "canonical_url"),
+        outlet=OutletRef(**value["outlet"]),
+        title=_optional(value["title"], "title"),
+        standfirst=_optional(value["standfirst"], "standfirst"),
+        authors=_strings(value["authors"], "authors"),
+        published=_optional(value["published"], "published"),
+        modified=_optional(value["modified"], "modified"),
+        language=_optional(value["language"], "language"),
+        section=_optional(value["section"], "section"),
+        tags=_strings(value["tags"], "tags"),
+        kind=_one_of(value["kind"], KINDS, "kind"),
+        access=_one_of(value["access"], ACCESS, "access"),
         wall=None if value["wall"] is None else _one_of(value["wall"], WALLS, "wall"),
-        rights=_rights(value["rights"]), paragraphs=paragraphs,
+        rights=_rights(value["rights"]),
+        paragraphs=paragraphs,
         photos=tuple(_photo(p) for p in value["photos"]),
         evidence={k: _evidence(v) for k, v in value["evidence"].items()},
-        extractor=Extractor(**value["extractor"]), capture=value.get("capture"))
+        extractor=Extractor(**value["extractor"]),
+        capture=value.get("capture"),
+    )
 
 
 #: Every field of the printed object, in the documented order.
 FIELD_ORDER: Final = (
-    "id", "version", "url", "canonical_url", "outlet", "title", "standfirst", "authors", "published", "modified",
-    "language", "section", "tags", "kind", "access", "wall", "rights", "paragraphs", "text_sha256", "word_count",
-    "photos", "evidence", "extractor", "capture",
+    "id",
+    "version",
+    "url",
+    "canonical_url",
+    "outlet",
+    "title",
+    "standfirst",
+    "authors",
+    "published",
+    "modified",
+    "language",
+    "section",
+    "tags",
+    "kind",
+    "access",
+    "wall",
+    "rights",
+    "paragraphs",
+    "text_sha256",
+    "word_count",
+    "photos",
+    "evidence",
+    "extractor",
+    "capture",
 )
 FIELDS: Final = frozenset(FIELD_ORDER)

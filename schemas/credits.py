@@ -15,47 +15,126 @@ from typing import Final
 #: A credit longer than this is a caption or a legal text.
 MAX_CREDIT_CHARS: Final = 200
 
-#: Photo agencies and picture libraries: lower-case alias -> name. Longest alias wins.
-_AGENCIES: Final[dict[str, str]] = {
-    "ap": "AP", "ap photo": "AP", "ap photos": "AP", "ap images": "AP", "ap file": "AP", "the ap": "AP",
-    "ap via": "AP", "associated press": "AP", "the associated press": "AP", "afp": "AFP", "afp photo": "AFP",
-    "afp/getty images": "AFP", "agence france-presse": "AFP", "afp forum": "AFP", "reuters": "Reuters",
-    "reuters connect": "Reuters", "via reuters": "Reuters", "getty images": "Getty Images", "getty": "Getty Images",
-    "gettyimages": "Getty Images", "getty images europe": "Getty Images", "istock": "iStock",
-    "istockphoto": "iStock", "dpa": "dpa", "dpa-zentralbild": "dpa", "dpa images": "dpa", "dpa picture-alliance": "dpa",
-    "dpa-infocom": "dpa", "picture alliance": "Picture Alliance", "picture-alliance": "Picture Alliance",
-    "picturealliance": "Picture Alliance", "epa": "EPA", "epa-efe": "EPA", "epa images": "EPA", "efe": "EFE",
-    "imago": "Imago", "imago images": "Imago", "imago sport": "Imago", "www.imago-images.de": "Imago", "apa": "APA",
-    "apa-images": "APA", "apa images": "APA", "keystone": "Keystone", "keystone-sda": "Keystone", "sda": "SDA",
-    "tt": "TT", "tt nyhetsbyrån": "TT", "scanpix": "Scanpix", "ritzau": "Ritzau", "ritzau scanpix": "Ritzau",
-    "ntb": "NTB", "ntb scanpix": "NTB", "lehtikuva": "Lehtikuva", "ansa": "ANSA", "lapresse": "LaPresse",
-    "europa press": "Europa Press", "kyodo": "Kyodo", "kyodo news": "Kyodo", "共同": "Kyodo", "共同通信": "Kyodo",
-    "jiji": "Jiji", "jiji press": "Jiji", "時事": "Jiji", "時事通信": "Jiji", "yonhap": "Yonhap",
-    "연합뉴스": "Yonhap", "뉴시스": "Newsis", "newsis": "Newsis", "뉴스1": "News1", "news1": "News1",
-    "xinhua": "Xinhua", "新华社": "Xinhua", "新華社": "Xinhua", "tass": "TASS", "тасс": "TASS", "ria": "RIA",
-    "ria novosti": "RIA", "риа новости": "RIA", "sputnik": "Sputnik", "sputniknews": "Sputnik", "zuma": "Zuma",
-    "zuma press": "Zuma", "zuma wire": "Zuma", "zumapress": "Zuma", "pa": "PA", "pa images": "PA", "pa wire": "PA",
-    "pa media": "PA", "press association": "PA", "cp": "The Canadian Press", "the canadian press": "The Canadian Press",
-    "canadian press": "The Canadian Press", "bloomberg": "Bloomberg", "shutterstock": "Shutterstock", "rex": "Shutterstock",
-    "rex features": "Shutterstock", "alamy": "Alamy", "alamy stock photo": "Alamy", "unsplash": "Unsplash",
-    "pexels": "Pexels", "pixabay": "Pixabay", "adobe stock": "Adobe Stock", "stock.adobe.com": "Adobe Stock",
-    "fotolia": "Adobe Stock", "depositphotos": "Depositphotos", "dreamstime": "Dreamstime", "123rf": "123RF",
-    "afp via getty images": "AFP", "sipa": "Sipa", "sipa usa": "Sipa", "sipa press": "Sipa", "abaca": "Abaca",
-    "abacapress": "Abaca", "hans lucas": "Hans Lucas", "magnum": "Magnum", "magnum photos": "Magnum", "upi": "UPI",
-    "usa today sports": "Imagn", "imagn images": "Imagn", "icon sportswire": "Icon Sportswire", "nurphoto": "NurPhoto",
-    "anadolu": "Anadolu", "anadolu agency": "Anadolu", "belga": "Belga", "anp": "ANP", "pap": "PAP", "mti": "MTI",
-    "čtk": "ČTK", "ctk": "ČTK", "agerpres": "Agerpres", "bns": "BNS", "elta": "ELTA", "lusa": "Lusa", "pti": "PTI",
-    "ani": "ANI", "antara": "Antara", "ttxvn": "TTXVN", "vna": "TTXVN", "bernama": "Bernama", "cna": "CNA",
-    "aap": "AAP", "eyevine": "eyevine", "laif": "laif", "ddp": "ddp", "ddp images": "ddp", "epd": "epd", "kna": "KNA",
-    "backgrid": "Backgrid", "splash": "Splash News", "splash news": "Splash News", "swns": "SWNS", "wireimage": "WireImage",
-    "filmmagic": "FilmMagic", "contacto": "Contacto", "zuma/contacto": "Contacto", "panos": "Panos", "redux": "Redux",
-    "vii": "VII", "noor": "NOOR", "polaris": "Polaris", "corbis": "Corbis", "witters": "Witters", "nordphoto": "Nordphoto",
-    "freepik": "Freepik", "wikimedia": "Wikimedia Commons", "wikimedia commons": "Wikimedia Commons", "flickr": "Flickr",
-    "gamma-rapho": "Gamma-Rapho", "cover images": "Cover Images", "nasa": "NASA", "esa": "ESA", "mega": "MEGA",
-    "bpa": "BPA", "action press": "action press", "bestimage": "Bestimage", "maxppp": "MaxPPP", "icp": "ICP",
-    "quality sport images": "Quality Sport Images", "globallookpress": "Global Look Press",
-    "global look press": "Global Look Press", "коммерсантъ": "Kommersant Photo",
-}
+# Photo agencies and picture libraries, one a line: the name, then the other ways that credits write it.
+_AGENCY_TABLE: Final = """
+123RF
+AAP
+Abaca = abacapress
+action press
+Adobe Stock = stock.adobe.com, fotolia
+AFP = afp photo, afp/getty images, agence france-presse, afp forum, afp via getty images
+Agerpres
+Alamy = alamy stock photo
+Anadolu = anadolu agency
+ANI
+ANP
+ANSA
+Antara
+AP = ap photo, ap photos, ap images, ap file, the ap, ap via, associated press, the associated press
+APA = apa-images, apa images
+Backgrid
+Belga
+Bernama
+Bestimage
+Bloomberg
+BNS
+BPA
+CNA
+Contacto = zuma/contacto
+Corbis
+Cover Images
+ddp = ddp images
+Depositphotos
+dpa = dpa-zentralbild, dpa images, dpa picture-alliance, dpa-infocom
+Dreamstime
+EFE
+ELTA
+EPA = epa-efe, epa images
+epd
+ESA
+Europa Press
+eyevine
+FilmMagic
+Flickr
+Freepik
+Gamma-Rapho
+Getty Images = getty, gettyimages, getty images europe
+Global Look Press = globallookpress
+Hans Lucas
+Icon Sportswire
+ICP
+Imagn = usa today sports, imagn images
+Imago = imago images, imago sport, www.imago-images.de
+iStock = istockphoto
+Jiji = jiji press, 時事, 時事通信
+Keystone = keystone-sda
+KNA
+Kommersant Photo = коммерсантъ
+Kyodo = kyodo news, 共同, 共同通信
+laif
+LaPresse
+Lehtikuva
+Lusa
+Magnum = magnum photos
+MaxPPP
+MEGA
+MTI
+NASA
+News1 = 뉴스1
+Newsis = 뉴시스
+NOOR
+Nordphoto
+NTB = ntb scanpix
+NurPhoto
+PA = pa images, pa wire, pa media, press association
+Panos
+PAP
+Pexels
+Picture Alliance = picture-alliance, picturealliance
+Pixabay
+Polaris
+PTI
+Quality Sport Images
+Redux
+Reuters = reuters connect, via reuters
+RIA = ria novosti, риа новости
+Ritzau = ritzau scanpix
+Scanpix
+SDA
+Shutterstock = rex, rex features
+Sipa = sipa usa, sipa press
+Splash News = splash
+Sputnik = sputniknews
+SWNS
+TASS = тасс
+The Canadian Press = cp, canadian press
+TT = tt nyhetsbyrån
+TTXVN = vna
+Unsplash
+UPI
+VII
+Wikimedia Commons = wikimedia
+WireImage
+Witters
+Xinhua = 新华社, 新華社
+Yonhap = 연합뉴스
+Zuma = zuma press, zuma wire, zumapress
+ČTK = ctk
+"""
+
+
+def _agencies() -> dict[str, str]:
+    """Lower-case alias -> name."""
+    table: dict[str, str] = {}
+    for line in _AGENCY_TABLE.strip().splitlines():
+        name, _, aliases = line.partition(" = ")
+        for alias in (name, *aliases.split(", ")):
+            if alias:
+                table[alias.lower()] = name
+    return table
+
+
+_AGENCIES: Final = _agencies()
 
 # Words for "photo" and "source" that open a credit before a colon; longest first where one begins another.
 _NOUNS: Final = (
@@ -79,14 +158,17 @@ _RIGHTS: Final = (
     r"droits d.auteur|copyright(?:ed)?)"
 )
 _LEAD: Final = re.compile(
-    rf"^\s*(?:[\[(（【<]\s*)?(?:{_NOUNS}\s*[:：｜|=]\s*|{_SIGN}\s*|{_RIGHTS}[\s:.,-]+(?=\S)|{_BY}\s*)", re.IGNORECASE)
+    rf"^\s*(?:[\[(（【<]\s*)?(?:{_NOUNS}\s*[:：｜|=]\s*|{_SIGN}\s*|{_RIGHTS}[\s:.,-]+(?=\S)|{_BY}\s*)", re.IGNORECASE
+)
 _YEAR: Final = re.compile(r"^(?:19|20)\d\d\b[,:\s]*")
 _TAIL: Final = re.compile(
     r"[\s.,;]*(?:\(\s*\)|撮影|\s(?:vis mer|read more|show more|see more|mehr anzeigen|ver más)|\s?(?:선임|인턴|사진)?기자|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
     r"todos los derechos reservados\.?)\s*$",
     re.IGNORECASE,
 )
-_SPLIT: Final = re.compile(r"\s*(?:/|\||;|•|·|,|&|\+| - | – | — |\bvia\b|\bfor\b|\bfür\b|\bpara\b|\bpour\b|\s+and\s+|\s+und\s+|\s+et\s+|\s+y\s+)\s*")
+_SPLIT: Final = re.compile(
+    r"\s*(?:/|\||;|•|·|,|&|\+| - | – | — |\bvia\b|\bfor\b|\bfür\b|\bpara\b|\bpour\b|\s+and\s+|\s+und\s+|\s+et\s+|\s+y\s+)\s*"
+)
 _STAFF: Final = re.compile(
     r"\b(?:handout|pool|file|archiv|archive|archives|archivo|staff|photo|foto|bild|image|images|wire|news|press|agency|"
     r"illustration|montage|collage|grafik|screenshot|courtesy|copyright|uncredited|stringer|symbolbild|newspapers|media|"
@@ -195,12 +277,16 @@ def looks_like_credit(text: str) -> bool:
 
 
 # Openings that are part of the credit itself: no one is named without them.
-_SELF_NAMED: Final = re.compile(r"^(?:dok\.|handout\b|screenshots?\b|captures? d.écran|bildschirmfoto|divulgação|reprodução)", re.IGNORECASE)
+_SELF_NAMED: Final = re.compile(
+    r"^(?:dok\.|handout\b|screenshots?\b|captures? d.écran|bildschirmfoto|divulgação|reprodução)", re.IGNORECASE
+)
 # A credit that follows its caption in one string: a sign or a noun with a colon after a space or an end of phrase,
 # "Photo by" only after an end of phrase, a bracket or a dash.
 _EMBEDDED: Final = re.compile(
     rf"(?:(?<=[\s.!?…»”\"')\]。）])|^)[\[(（【|–—-]?\s*(?:{_NOUNS}\s*[:：=]|{_SIGN})|"
-    rf"(?<=[.!?…»”\"')\]。）(（|–—\[])\s*{_BY}", re.IGNORECASE)
+    rf"(?<=[.!?…»”\"')\]。）(（|–—\[])\s*{_BY}",
+    re.IGNORECASE,
+)
 _PAREN: Final = re.compile(r"[\[(（【]\s*([^()\[\]（）【】]{2,120}?)\s*[\])）】]\s*\.?\s*$")
 _SQUARE_TAIL: Final = re.compile(r"[＝=]\s*([^＝=]{1,30}(?:撮影|提供|写す))\s*$")
 _SUFFIX_CHAIN: Final = re.compile(r"^(.+?)\s/\s(.{2,80}(?:nuotr\.|fotó|felvétele|foto|fotografija))$", re.IGNORECASE)
@@ -218,7 +304,7 @@ def split_caption_credit(text: str) -> tuple[str, str | None]:
     if looks_like_credit(text) and not re.search(r"[.!?]\s+\w{3,}\s+\w", strip_lead(text)):
         return "", text
     for match in reversed(list(_EMBEDDED.finditer(text))):
-        head, tail = text[:match.start()].rstrip(" |–—-([（【"), text[match.start():].strip(" |–—-")
+        head, tail = text[: match.start()].rstrip(" |–—-([（【"), text[match.start() :].strip(" |–—-")
         if head and tail and len(tail) <= MAX_CREDIT_CHARS and len(strip_lead(tail)) > 1:
             return head, tail
     for split in (_bracketed, _tailed):
@@ -233,7 +319,7 @@ def _bracketed(text: str) -> tuple[str, str] | None:
     if paren and paren.start() > 0:
         inner = paren.group(1)
         if looks_like_credit(inner) or _SELF_NAMED.match(inner) or _SLASHED.match(inner):
-            return text[:paren.start()].rstrip(), inner
+            return text[: paren.start()].rstrip(), inner
     return None
 
 
@@ -244,10 +330,10 @@ def _tailed(text: str) -> tuple[str, str] | None:
             return match.group(1), match.group(2)
     square = _SQUARE_TAIL.search(text)
     if square:
-        return text[:square.start()].rstrip(), square.group(1)
+        return text[: square.start()].rstrip(), square.group(1)
     for sep in (" | ", "| ", ". ", "! ", "? ", "。", " – ", " — "):
         at = text.rfind(sep)
-        tail = text[at + len(sep):].strip()
+        tail = text[at + len(sep) :].strip()
         if at > 0 and tail and (looks_like_credit(tail) or (sep == ". " and _SLASHED.match(tail))):
-            return text[:at + len(sep.rstrip())].rstrip(" |–—"), tail
+            return text[: at + len(sep.rstrip())].rstrip(" |–—"), tail
     return None

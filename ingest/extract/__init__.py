@@ -10,33 +10,55 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlsplit
 
 from lxml import etree
+from lxml.html import HtmlElement
 
-from ingest.extract import blocks, jsonld, metadata, page, photos, text, walls
+from ingest.extract import bylines, jsonld, metadata, page, photos, published, standfirst, text, titles, walls
+from ingest.extract.blocks import Block, blocks_of, index_of
 from ingest.extract.evidence import collect
 from ingest.extract.names import looks_like_person
+from ingest.extract.photos import FoundPhoto
+from ingest.extract.sources import Found, Sources
 from schemas.articles import Article, Extractor, OutletRef, article_id, clean, word_count
 from schemas.errors import ExtractionError
 
 EXTRACTOR: Final = Extractor(
     name="pressmark",
     version="1",
-    settings={"deduplicate": False, "fast": True, "include_comments": False, "include_tables": True,
-              "max_date": "capture+1d", "with_metadata": False, "max_depth": page.MAX_DEPTH,
-              "max_body_bytes": page.MAX_BODY_BYTES},
-    libraries={"lxml": version("lxml"), "libxml2": ".".join(map(str, etree.LIBXML_VERSION)),
-               "trafilatura": version("trafilatura")},
+    settings={
+        "deduplicate": False,
+        "fast": True,
+        "include_comments": False,
+        "include_tables": True,
+        "max_date": "capture+1d",
+        "with_metadata": False,
+        "max_depth": page.MAX_DEPTH,
+        "max_body_bytes": page.MAX_BODY_BYTES,
+    },
+    libraries={
+        "lxml": version("lxml"),
+        "libxml2": ".".join(map(str, etree.LIBXML_VERSION)),
+        "trafilatura": version("trafilatura"),
+    },
     unicode=unicodedata.unidata_version,
 )
 
 
-def extract(*, body: bytes, url: str, captured: datetime, content_type: str | None,
-            headers: Sequence[tuple[str, str]] = (), outlet: OutletRef | None = None) -> Article:
+def extract(
+    *,
+    body: bytes,
+    url: str,
+    captured: datetime,
+    content_type: str | None,
+    headers: Sequence[tuple[str, str]] = (),
+    outlet: OutletRef | None = None,
+) -> Article:
     """The article of a page.
 
     `body` is the entity body after transfer- and content-decoding, `url` the address that answered, `captured` an
@@ -45,61 +67,126 @@ def extract(*, body: bytes, url: str, captured: datetime, content_type: str | No
     if captured.tzinfo is None:
         captured = captured.replace(tzinfo=UTC)
     try:
-        return _extract(body=body, url=url, captured=captured, content_type=content_type, headers=headers, outlet=outlet)
+        return _extract(
+            body=body, url=url, captured=captured, content_type=content_type, headers=headers, outlet=outlet
+        )
     except ExtractionError:
         raise
     except (RecursionError, MemoryError) as error:
         raise ExtractionError(f"the page is too complex: {type(error).__name__}", code="too-complex") from error
-    except Exception as error:  # noqa: BLE001 - pages are hostile: whatever breaks costs this page, labelled, and nothing else
+    except Exception as error:  # pages are hostile: whatever breaks costs this page, labelled, and nothing else
         raise ExtractionError(f"extraction broke: {type(error).__name__}: {error}", code="broken") from error
 
 
-def _extract(*, body: bytes, url: str, captured: datetime, content_type: str | None,
-             headers: Sequence[tuple[str, str]], outlet: OutletRef | None) -> Article:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reading:
+    """A page as read before anything is chosen."""
+
+    sources: Sources
+    names: tuple[str, ...]  # what the outlet calls itself
+    title: Found | None
+    head: HtmlElement | None  # the headline's element
+    titles: tuple[str, ...]  # every form of the headline
+    blocks: list[Block]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Choice:
+    """What of a page is the article: its blocks, photos and authors."""
+
+    standfirst: Block | None
+    body: tuple[Block, ...]
+    photos: tuple[FoundPhoto, ...]
+    authors: tuple[str, ...]
+    author: Found | None
+
+
+def _read(body: bytes, url: str, content_type: str | None, outlet: OutletRef | None) -> _Reading:
     parsed = page.parse(body=body, url=url, content_type=content_type)
-    title_element = parsed.tree.find(".//title")
-    linked = jsonld.read(parsed.tree, url, clean(title_element.text_content()) if title_element is not None else None)
-    sources = metadata.Sources(page=parsed, meta=page.meta_content(parsed.tree), linked=linked)
+    window = parsed.tree.find(".//title")
+    linked = jsonld.read(parsed.tree, url, clean(window.text_content()) if window is not None else None)
+    sources = Sources(page=parsed, meta=page.meta_content(parsed.tree), linked=linked)
     names = metadata.site_names(sources, outlet.name if outlet else None)
-    title, head = metadata.title_of(sources, names)
-    all_blocks = blocks.blocks_of(parsed.tree)
-    article_body = linked.get("articleBody")
-    titles = metadata.all_titles(sources, names, head)
-    chosen = text.body_of(parsed.tree, all_blocks, url=url, titles=titles,
-                          article_body=jsonld.plain(article_body) if isinstance(article_body, str) else None)
-    found_photos = photos.photos_of(parsed.tree, base=url, head=head, container=chosen.container,
-                                    body=chosen.blocks, linked=linked)
-    authors, author_found = metadata.authors_found(sources, names, head, all_blocks)
+    title, head = titles.title_of(sources, names)
+    forms = titles.all_titles(sources, names, head)
+    return _Reading(sources=sources, names=names, title=title, head=head, titles=forms, blocks=blocks_of(parsed.tree))
+
+
+def _choose(read: _Reading) -> _Choice:
+    tree, url, linked = read.sources.page.tree, read.sources.page.url, read.sources.linked
+    told = linked.get("articleBody")
+    article_body = jsonld.plain(told) if isinstance(told, str) else None
+    chosen = text.body_of(tree, read.blocks, url=url, titles=read.titles, article_body=article_body)
+    pictures = photos.photos_of(
+        tree, base=url, head=read.head, container=chosen.container, body=chosen.blocks, linked=linked
+    )
+    authors, author = bylines.authors_found(read.sources, read.names, read.head, read.blocks)
     signed = text.signature_of(chosen.blocks)
     if signed is not None and not any(looks_like_person(a) for a in authors):
-        authors, author_found = (signed.text,), metadata.Found(
-            value=signed.text, source="dom", path=page.path_of(signed.element), raw=signed.text)
-    known = frozenset(text.key_of(t) for t in (*titles, *(w for p in found_photos for w in (p.photo.caption, p.photo.alt) if w)))
-    start = metadata.index_of(all_blocks, head)
-    standfirst = metadata.standfirst_of(sources, all_blocks, start=start, known=known,
-                                        first_body=chosen.blocks[0].order if chosen.blocks else None)
-    opening = text.opening_of(all_blocks, chosen.blocks, head_order=start if head is not None else -1, known=known)
-    if standfirst is not None and standfirst not in opening:
-        opening = (standfirst, *(b for b in opening if b.order > standfirst.order))
-    body_blocks = text.with_opening(text.without_signature(chosen.blocks, authors), opening)
-    published, modified = metadata.dates_found(sources, captured, head)
+        authors = (signed.text,)
+        author = Found(value=signed.text, source="dom", path=page.path_of(signed.element), raw=signed.text)
+    words = (w for p in pictures for w in (p.photo.caption, p.photo.alt) if w)
+    known = frozenset(text.key_of(t) for t in (*read.titles, *words))
+    start = index_of(read.blocks, read.head)
+    first = chosen.blocks[0].order if chosen.blocks else None
+    lead = standfirst.standfirst_of(read.sources, read.blocks, start=start, known=known, first_body=first)
+    opening = text.opening_of(
+        read.blocks, chosen.blocks, head_order=start if read.head is not None else -1, known=known
+    )
+    if lead is not None and lead not in opening:
+        opening = (lead, *(b for b in opening if b.order > lead.order))
+    body = text.with_opening(text.without_signature(chosen.blocks, authors), opening)
+    return _Choice(standfirst=lead, body=body, photos=pictures, authors=authors, author=author)
+
+
+def _extract(
+    *,
+    body: bytes,
+    url: str,
+    captured: datetime,
+    content_type: str | None,
+    headers: Sequence[tuple[str, str]],
+    outlet: OutletRef | None,
+) -> Article:
+    read = _read(body, url, content_type, outlet)
+    choice = _choose(read)
+    sources = read.sources
+    first_seen, modified = published.dates_found(sources, captured, read.head)
     canonical = metadata.canonical_of(sources)
-    paragraphs = text.texts(body_blocks)
-    reference = outlet or _outlet_of(url, names)
     language, section = metadata.language_of(sources), metadata.section_of(sources)
+    paragraphs = text.texts(choice.body)
+    reference = outlet or _outlet_of(url, read.names)
     words = word_count(paragraphs)
-    evidence = collect(
-        sources, {"title": title, "published": published, "modified": modified, "language": language, "section": section,
-                  "authors": author_found, "canonical_url": canonical}, standfirst, body_blocks, found_photos)
+    title = _value(read.title)
+    fields = {"title": read.title, "published": first_seen, "modified": modified, "language": language,
+              "section": section, "authors": choice.author, "canonical_url": canonical}  # fmt: skip
     return Article(
-        id=article_id(reference.id, canonical.value), version=0, url=url, canonical_url=canonical.value,
-        outlet=reference, title=title.value if title else None, standfirst=standfirst.text if standfirst else None,
-        authors=authors, published=published.value if published else None, modified=modified.value if modified else None,
-        language=language.value if language else None, section=section.value if section else None,
-        tags=metadata.tags_of(sources), kind=metadata.kind_of(sources, words, len(found_photos)),
-        access=metadata.access_of(sources), wall=walls.wall_of(parsed, title.value if title else None, words),
-        rights=metadata.rights_of(sources, headers, captured), paragraphs=paragraphs,
-        photos=tuple(p.photo for p in found_photos), evidence=evidence, extractor=EXTRACTOR)
+        id=article_id(reference.id, canonical.value),
+        version=0,
+        url=url,
+        canonical_url=canonical.value,
+        outlet=reference,
+        title=title,
+        standfirst=choice.standfirst.text if choice.standfirst else None,
+        authors=choice.authors,
+        published=_value(first_seen),
+        modified=_value(modified),
+        language=_value(language),
+        section=_value(section),
+        tags=metadata.tags_of(sources),
+        kind=metadata.kind_of(sources, words, len(choice.photos)),
+        access=metadata.access_of(sources),
+        wall=walls.wall_of(sources.page, title, words),
+        rights=metadata.rights_of(sources, headers, captured),
+        paragraphs=paragraphs,
+        photos=tuple(p.photo for p in choice.photos),
+        evidence=collect(sources, fields, choice.standfirst, choice.body, choice.photos),
+        extractor=EXTRACTOR,
+    )
+
+
+def _value(found: Found | None) -> str | None:
+    return found.value if found else None
 
 
 def _outlet_of(url: str, names: Sequence[str]) -> OutletRef:

@@ -7,47 +7,46 @@ the parts it stands in; whether it belongs to the article is left to `text`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
 from lxml.html import HtmlElement
 
-from ingest.extract.page import class_words
 from schemas.articles import clean
 
 #: Elements without readable text of the article, whatever stands in them.
-SKIP: Final = frozenset((
-    "script", "style", "noscript", "template", "svg", "math", "iframe", "object", "embed", "canvas", "video", "audio",
-    "select", "textarea", "button", "input", "form", "figure", "figcaption", "picture", "map", "head", "dialog", "nav",
-    "menu", "amp-img", "amp-ad", "ins-ad", "label", "fieldset", "datalist", "option", "title", "source", "track",
-))
-_BLOCK: Final = frozenset((
-    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt",
-    "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "legend", "li", "main", "ol", "p",
-    "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
-))
+_SKIP_WORDS: Final = """
+amp-ad amp-img audio button canvas datalist dialog embed fieldset figcaption figure form head iframe input
+ins-ad label map math menu nav noscript object option picture script select source style svg template textarea
+title track video
+"""
+SKIP: Final = frozenset(_SKIP_WORDS.split())
+_BLOCK_WORDS: Final = """
+address article aside blockquote body caption center dd details div dl dt footer h1 h2 h3 h4 h5 h6 header
+hgroup hr html legend li main ol p pre section summary table tbody td tfoot th thead tr ul
+"""
+_BLOCK: Final = frozenset(_BLOCK_WORDS.split())
 HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 
 # What authors of pages call parts that are not the text of the article, in their class names. Whole words of a class
 # name are meant: `-`, `_` and capitals part words. Words of several languages, never of one outlet.
 _WORD_PARTS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
-_AWAY: Final = frozenset((
-    "ad", "ads", "advert", "adverts", "advertisement", "advertising", "adslot", "advertorial", "anzeige", "werbung",
-    "publicidad", "publicite", "sponsored", "promo", "promos", "promotion", "promobox", "outbrain", "taboola", "plista",
-    "related", "relateds", "recommended", "recommendation", "recommendations", "recirc", "recirculation", "readmore",
-    "morelike", "moreon", "teaser", "teasers", "newsletter", "newsletters", "signup", "subscribe", "subscription",
-    "abo", "paywall", "regwall", "piano", "share", "shares", "sharing", "sharebar", "social", "socials", "socialmedia",
-    "comments", "comment", "commenting", "kommentare", "disqus", "breadcrumb", "breadcrumbs", "navigation", "nav",
-    "navbar", "menu", "sidebar", "byline", "bylines", "dateline", "timestamp", "tags", "taglist", "topics", "keywords",
-    "caption", "captions", "credit", "credits", "copyright", "bildunterschrift", "legend", "figcaption", "cookie",
-    "cookies", "consent", "gdpr", "modal", "popup", "overlay", "tooltip", "toast", "skip", "footer", "toolbar",
-    "hidden", "print-only", "visuallyhidden", "screenreader", "sr", "player", "playlist", "videoplayer", "gallery",
-    "slideshow", "carousel", "swiper", "slick", "slider", "widget", "poll", "quiz", "survey", "feedback", "rating",
-    "authorbox", "bio", "biography", "authorbio", "mostread", "mostpopular", "popular", "trending", "ticker", "weather",
-    "subnav", "pagination", "pager", "disclaimer", "infobox", "factbox", "toc", "embed", "embeds", "twitter", "tweet",
-    "instagram", "facebook", "tiktok", "youtube", "opinary", "glomex", "affiliate", "shopping", "login", "register",
-))
+_AWAY_WORDS: Final = """
+abo ad ads adslot advert advertisement advertising advertorial adverts affiliate anzeige authorbio authorbox
+bildunterschrift bio biography breadcrumb breadcrumbs byline bylines caption captions carousel comment
+commenting comments consent cookie cookies copyright credit credits dateline disclaimer disqus embed embeds
+facebook factbox feedback figcaption footer gallery gdpr glomex hidden infobox instagram keywords kommentare
+legend login menu modal morelike moreon mostpopular mostread nav navbar navigation newsletter newsletters
+opinary outbrain overlay pager pagination paywall piano player playlist plista poll popular popup print-only
+promo promobox promos promotion publicidad publicite quiz rating readmore recirc recirculation recommendation
+recommendations recommended register regwall related relateds screenreader share sharebar shares sharing
+shopping sidebar signup skip slick slider slideshow social socialmedia socials sponsored sr subnav subscribe
+subscription survey swiper taboola taglist tags teaser teasers ticker tiktok timestamp toast toc toolbar
+tooltip topics trending tweet twitter videoplayer visuallyhidden weather werbung widget youtube
+"""
+_AWAY: Final = frozenset(_AWAY_WORDS.split())
 _AWAY_RUNS: Final = re.compile(
     r"\b(?:read (?:more|also|next)|more (?:on|from|stories|news)|see also|most (?:read|popular|viewed)|up next|"
     r"also (?:read|like)|author (?:bio|box|info|card|name|profile)|article (?:meta|tools|tags|info|footer|actions)|"
@@ -56,7 +55,9 @@ _AWAY_RUNS: Final = re.compile(
     r"post (?:meta|tags|footer)|entry (?:meta|footer)|skip link|print hide|no print)\b"
 )
 _AUTHOR_WORD: Final = re.compile(r"author(?!i[tz])")  # authorbox, authorline, ... but neither authority nor authorize
-_ROLE_AWAY: Final = frozenset(("navigation", "complementary", "banner", "contentinfo", "search", "dialog", "menu", "toolbar"))
+_ROLE_AWAY: Final = frozenset(
+    ("navigation", "complementary", "banner", "contentinfo", "search", "dialog", "menu", "toolbar")
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,8 +88,9 @@ def away_reason(element: HtmlElement) -> str | None:
     role = element.get("role")
     if role in _ROLE_AWAY:
         return f"role {role}"
-    names = " ".join(v for a in ("class", "id", "data-testid", "data-component", "data-module", "data-type")
-                     if (v := element.get(a)))
+    names = " ".join(
+        v for a in ("class", "id", "data-testid", "data-component", "data-module", "data-type") if (v := element.get(a))
+    )
     return _named_away(names) if names else None
 
 
@@ -144,10 +146,17 @@ class _Walk:
         if self.buffer:
             text = clean("".join(self.buffer))
             if text and self.holders:
-                self.blocks.append(Block(
-                    order=len(self.blocks), text=text, element=self.holders[-1], tag=str(self.holders[-1].tag),
-                    link_chars=self.link_chars, bold_chars=self.bold_chars,
-                    away=tuple(self.away)))
+                self.blocks.append(
+                    Block(
+                        order=len(self.blocks),
+                        text=text,
+                        element=self.holders[-1],
+                        tag=str(self.holders[-1].tag),
+                        link_chars=self.link_chars,
+                        bold_chars=self.bold_chars,
+                        away=tuple(self.away),
+                    )
+                )
             self.buffer = []
         self.link_chars = self.bold_chars = 0
 
@@ -221,4 +230,8 @@ def _end(walk: _Walk, element: HtmlElement, tag: str) -> None:
         walk.bolds -= 1
 
 
-__all__ = ["HEADINGS", "SKIP", "Block", "away_reason", "blocks_of", "class_words"]
+def index_of(blocks: Sequence[Block], element: HtmlElement | None) -> int:
+    """Order of the block that an element is, holds or stands in; 0 where there is none."""
+    if element is None:
+        return 0
+    return next((b.order for b in blocks if b.element is element or element in b.element.iterancestors()), 0)

@@ -87,8 +87,16 @@ def _from_iso(match: re.Match[str]) -> str | None:
         found = _date(year, month, day)
         return found.isoformat() if found else None
     try:
-        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0),
-                          int((fraction or "0").ljust(6, "0")[:6]), tzinfo=_zone(zone))
+        moment = datetime(
+            int(year),
+            int(month),
+            int(day),
+            int(hour),
+            int(minute),
+            int(second or 0),
+            int((fraction or "0").ljust(6, "0")[:6]),
+            tzinfo=_zone(zone),
+        )
     except ValueError:
         return None
     return _print(moment)
@@ -135,15 +143,23 @@ def choose(candidates: Sequence[Candidate], captured: datetime) -> tuple[str, Ca
     A date alone yields to an instant of the same day; `Z` yields to an offset with the same wall clock, for a local
     time labelled UTC is the commonest fault of date fields.
     """
-    usable = [(v, c) for c in candidates
-              if (v := normalise(c.raw) or (from_words(c.raw) if c.source == "dom" else None)) and plausible(v, captured)]
+    usable = [
+        (v, c)
+        for c in candidates
+        if (v := normalise(c.raw) or (from_words(c.raw) if c.source == "dom" else None)) and plausible(v, captured)
+    ]
     if not usable:
         return None
     value, best = usable[0]
     for other, candidate in usable[1:]:
         finer = precision(other) > precision(value) and _same_day(other, value)
-        relabelled = value.endswith("Z") and precision(other) == 2 and not other.endswith("Z") and \
-            other[:19] == value[:19] and not other.endswith("+00:00")
+        relabelled = (
+            value.endswith("Z")
+            and precision(other) == 2
+            and not other.endswith("Z")
+            and other[:19] == value[:19]
+            and not other.endswith("+00:00")
+        )
         if finer or relabelled:
             value, best = other, candidate
     return value, best

@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ingest.extract.blocks import Block
-from ingest.extract.metadata import Found, Sources
 from ingest.extract.page import path_of
 from ingest.extract.photos import FoundPhoto
+from ingest.extract.sources import Found, Sources
 from ingest.extract.spans import Finder
 from schemas.articles import Evidence, Span, clean
 
 _VIA = {"dom": "html", "jsonld": "json", "meta": "attr", "http": "header"}
 
 
-def collect(sources: Sources, fields: Mapping[str, Found | None], standfirst: Block | None, body: Sequence[Block],
-            photos: Sequence[FoundPhoto]) -> dict[str, Evidence]:
+def collect(
+    sources: Sources,
+    fields: Mapping[str, Found | None],
+    standfirst: Block | None,
+    body: Sequence[Block],
+    photos: Sequence[FoundPhoto],
+) -> dict[str, Evidence]:
     """Evidence by field: `title`, `paragraphs/0`, `photos/0/credit` and so on."""
     finder = Finder(sources.page.body, sources.page.text, sources.page.charset)
     found: dict[str, Evidence] = {}
     for name, value in fields.items():
         if value is not None and value.source != "url":
             raw = clean(value.raw)
-            found[name] = Evidence(source=value.source, path=_ascii(value.path), raw=raw, span=_span(finder, raw, value))
+            found[name] = Evidence(
+                source=value.source, path=_ascii(value.path), raw=raw, span=_span(finder, raw, value)
+            )
         elif value is not None:
             found[name] = Evidence(source="url", path=value.path, raw=None)
     if standfirst is not None:
@@ -32,12 +39,19 @@ def collect(sources: Sources, fields: Mapping[str, Found | None], standfirst: Bl
     for number, photo in enumerate(photos):
         if photo.caption_raw:
             found[f"photos/{number}/caption"] = Evidence(
-                source=photo.source, path=_ascii(photo.path), raw=photo.caption_raw, span=finder.find(photo.caption_raw, via="html"))
+                source=photo.source,
+                path=_ascii(photo.path),
+                raw=photo.caption_raw,
+                span=finder.find(photo.caption_raw, via="html"),
+            )
         if photo.credit_raw:
             via = _VIA.get(photo.credit_source, "html") if not photo.credit_path.endswith(("@data", "@alt")) else "attr"
             found[f"photos/{number}/credit"] = Evidence(
-                source=photo.credit_source, path=_ascii(photo.credit_path), raw=photo.credit_raw,
-                span=finder.find(photo.credit_raw, via=via))
+                source=photo.credit_source,
+                path=_ascii(photo.credit_path),
+                raw=photo.credit_raw,
+                span=finder.find(photo.credit_raw, via=via),
+            )
     return found
 
 
@@ -47,7 +61,9 @@ def _span(finder: Finder, raw: str, value: Found) -> Span | None:
 
 
 def _block(finder: Finder, block: Block) -> Evidence:
-    return Evidence(source="dom", path=_ascii(path_of(block.element)), raw=None, span=finder.find(block.text, via="html"))
+    return Evidence(
+        source="dom", path=_ascii(path_of(block.element)), raw=None, span=finder.find(block.text, via="html")
+    )
 
 
 def _ascii(text: str) -> str:

@@ -22,13 +22,31 @@ from schemas.articles import clean
 MAX_SCRIPT_CHARS: Final = 4_000_000
 #: Nodes visited over all blocks: a bound on time.
 MAX_NODES: Final = 20_000
-_ARTICLE_TYPES: Final = ("NewsArticle", "ReportageNewsArticle", "AnalysisNewsArticle", "OpinionNewsArticle",
-                         "BackgroundNewsArticle", "ReviewNewsArticle", "AskPublicNewsArticle", "Report",
-                         "LiveBlogPosting", "BlogPosting", "Article", "SocialMediaPosting", "Review",
-                         "TechArticle", "AdvertiserContentArticle", "SatiricalArticle", "ScholarlyArticle",
-                         "Recipe", "Interview")
-_WRAPPING: Final = re.compile(r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)|"
-                              r"(?:-->|//\s*\]\]>|/\*\s*\]\]>\s*\*/|\]\]>)\s*;?\s*$")
+_ARTICLE_TYPES: Final = (
+    "NewsArticle",
+    "ReportageNewsArticle",
+    "AnalysisNewsArticle",
+    "OpinionNewsArticle",
+    "BackgroundNewsArticle",
+    "ReviewNewsArticle",
+    "AskPublicNewsArticle",
+    "Report",
+    "LiveBlogPosting",
+    "BlogPosting",
+    "Article",
+    "SocialMediaPosting",
+    "Review",
+    "TechArticle",
+    "AdvertiserContentArticle",
+    "SatiricalArticle",
+    "ScholarlyArticle",
+    "Recipe",
+    "Interview",
+)
+_WRAPPING: Final = re.compile(
+    r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)|"
+    r"(?:-->|//\s*\]\]>|/\*\s*\]\]>\s*\*/|\]\]>)\s*;?\s*$"
+)
 _TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
 
 
@@ -168,7 +186,9 @@ def _choose(nodes: list[Node], url: str, title: str | None) -> Node | None:
         headline = set(re.findall(r"\w+", (text_value(node.value.get("headline")) or "").lower()))
         if words and headline:
             score += 4 * len(words & headline) / len(words | headline)
-        if re.search(r"/(?:itemListElement|hasPart|isPartOf|mentions|citation|blogPost|liveBlogUpdate|review)\b", node.path):
+        if re.search(
+            r"/(?:itemListElement|hasPart|isPartOf|mentions|citation|blogPost|liveBlogUpdate|review)\b", node.path
+        ):
             score -= 6
         if best is None or score > best[0]:
             best = (score, node)
@@ -179,4 +199,6 @@ def _same_address(value: dict[str, Any], url: str) -> bool:
     entity = value.get("mainEntityOfPage")
     candidates = [value.get("url"), value.get("@id"), entity.get("@id") if isinstance(entity, dict) else entity]
     bare = url.split("#")[0].split("?")[0].rstrip("/").split("://")[-1]
-    return any(isinstance(c, str) and c.split("#")[0].split("?")[0].rstrip("/").split("://")[-1] == bare for c in candidates)
+    return any(
+        isinstance(c, str) and c.split("#")[0].split("?")[0].rstrip("/").split("://")[-1] == bare for c in candidates
+    )

@@ -26,7 +26,9 @@ def jobs_of(manifest: Path) -> Iterator[tuple[str, Job]]:
                 if line.strip():
                     yield _job(json.loads(line), manifest, number)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"the manifest {manifest.name} cannot be read: {error}", remedy="give one JSON object a line") from error
+        raise UsageError(
+            f"the manifest {manifest.name} cannot be read: {error}", remedy="give one JSON object a line"
+        ) from error
 
 
 def _job(row: dict[str, Any], manifest: Path, number: int) -> tuple[str, Job]:
@@ -41,7 +43,9 @@ def _job(row: dict[str, Any], manifest: Path, number: int) -> tuple[str, Job]:
     return row["id"], Job(body=data, url=row["url"], captured=crawled, content_type="text/html")
 
 
-def predict(manifest: Path, out: TextIO, *, workers: int = 0, max_seconds: float = 60.0) -> tuple[int, list[tuple[str, str]]]:
+def predict(
+    manifest: Path, out: TextIO, *, workers: int = 0, max_seconds: float = 60.0
+) -> tuple[int, list[tuple[str, str]]]:
     """Write an article a line; gives how many, and the pages that gave none, each with why."""
     ids: list[str] = []
 

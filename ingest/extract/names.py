@@ -12,17 +12,28 @@ _LEAD: Final = re.compile(
     r"^(?:(?:written|reported|analysis|story|text|article|opinion|words)\s+)?(?:by|von|por|par|di|door|av|af|od|przez|szerző|"
     r"oleh|penulis|nguồn|tác giả|autor(?:in|en|innen|es|a|as)?|auteur|redaktion|reporter|text|texto|texte|testo|skrevet av|"
     r"yazar|автор|текст|文|記者|글)\b\s*[:：]?\s*(?=\S)",
-    re.I)
-_TAIL: Final = re.compile(r"\s*(?:기자|특파원|논설위원|記者|编辑|記者\b|, (?:reporter|editor|correspondent|columnist)\b.*)$", re.I)
+    re.I,
+)
+_TAIL: Final = re.compile(
+    r"\s*(?:기자|특파원|논설위원|記者|编辑|記者\b|, (?:reporter|editor|correspondent|columnist)\b.*)$", re.I
+)
 _EMAIL: Final = re.compile(r"\(?\S+@\S+\.\S+\)?")
-_SPLIT: Final = re.compile(r"\s*(?:;|\||•|·|\n|\s/\s|,|\band\b|\bund\b|\s&\s|\s+y\s+|\s+et\s+|\s+och\s+|\s+og\s+|\s+dan\s+|\s+và\s+|\s+и\s+|"
-                           r"\s+with\s+|\bund\b|、)\s*")
-_NAME: Final = re.compile(r"^(?:(?:Dr|Prof|Mag|Ing|PD|Sir|Lord|Dame|Rev)\.?\s+)*[^\W\d_][\w'’.\-]*(?:\s+[\w'’.\-]+){1,4}$")
-_CJK: Final = re.compile(r"^[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2,5}(?:[\s　][\u3040-\u30ff\u4e00-\u9fff]{1,4})?$")
+_SPLIT: Final = re.compile(
+    r"\s*(?:;|\||•|·|\n|\s/\s|,|\band\b|\bund\b|\s&\s|\s+y\s+|\s+et\s+|\s+och\s+|\s+og\s+|\s+dan\s+|\s+và\s+|\s+и\s+|"
+    r"\s+with\s+|\bund\b|、)\s*"
+)
+_NAME: Final = re.compile(
+    r"^(?:(?:Dr|Prof|Mag|Ing|PD|Sir|Lord|Dame|Rev)\.?\s+)*[^\W\d_][\w'’.\-]*(?:\s+[\w'’.\-]+){1,4}$"
+)
+_CJK: Final = re.compile(
+    r"^[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2,5}(?:[\s　][\u3040-\u30ff\u4e00-\u9fff]{1,4})?$"
+)
 _NO_PERSON: Final = re.compile(
     r"\b(?:staff|agenc(?:y|ies|ia)|redaktion|newsroom|editor(?:ial|s)?|team|desk|correspondent|reporter|writer|press|news|"
     r"media|online|university|universit\w*|professor|chief|senior|minutes?|read|published|updated|share|follow|"
-    r"contributor|columnist|guest|special|for the|photo|video|http|www)\b", re.I)
+    r"contributor|columnist|guest|special|for the|photo|video|http|www)\b",
+    re.I,
+)
 #: Longer than any list of authors seen; beyond it is a text.
 MAX_BYLINE: Final = 300
 

@@ -31,9 +31,17 @@ _META_CHARSET: Final = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([A
 _HEADER_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{2,40})", re.I)
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 # The Encoding standard reads these labels as their Windows supersets; so do browsers, so do the authors of pages.
-_SUPERSETS: Final = {"iso8859-1": "cp1252", "ascii": "cp1252", "iso8859-9": "cp1254", "gb2312": "gb18030",
-                     "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "iso8859-11": "cp874",
-                     "big5": "big5hkscs"}
+_SUPERSETS: Final = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859-9": "cp1254",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "iso8859-11": "cp874",
+    "big5": "big5hkscs",
+}
 # Codecs that are no character encodings or that are a way to smuggle: never honoured from a page.
 _REFUSED: Final = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
 
@@ -112,7 +120,7 @@ def _is_binary(body: bytes, charset: str) -> bool:
     if charset.startswith("utf-16"):
         return False
     head = body[:4096]
-    controls = sum(1 for b in head if b < 9 or 13 < b < 32 and b != 27)
+    controls = sum(1 for b in head if b < 9 or (13 < b < 32 and b != 27))
     return controls > len(head) * _BINARY_SHARE
 
 
@@ -172,6 +180,8 @@ def _ascii(value: str) -> str:
     return value.encode("ascii", "backslashreplace").decode("ascii").split()[0] if value.split() else ""
 
 
-def class_words(element: HtmlElement, attributes: Sequence[str] = ("class", "id", "data-testid", "itemprop", "role")) -> str:
+def class_words(
+    element: HtmlElement, attributes: Sequence[str] = ("class", "id", "data-testid", "itemprop", "role")
+) -> str:
     """The author's own words about an element, lower case: its classes, id, test id, itemprop and role."""
     return " ".join(v for a in attributes if (v := element.get(a))).lower()

@@ -1,57 +1,51 @@
 """The photos of an article, in order, each with the words that belong to it: caption, alternative text, credit.
 
 The words of the figure go first, then attributes of the image, then JSON-LD. A figure is found by structure: the
-largest part around an image that holds no other image and no paragraph of the article. How a credit string is read is
-left to `schemas.credits`.
+largest part around an image that holds no other image and no paragraph of the article. Reading its words is left to
+`figures`, splitting a credit to `schemas.credits`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 from lxml.html import HtmlElement
 
 from ingest.extract.blocks import Block, away_reason
+from ingest.extract.figures import CAPTION_NAME, CREDIT_NAME, MAX_FIGURE_TEXT, PHOTO_TAGS, figure_words, words_beside
 from ingest.extract.jsonld import LinkedData, as_list, text_value
 from ingest.extract.page import class_words, path_of
 from schemas.articles import Photo, clean
-from schemas.credits import Credit, looks_like_credit, parse_credit, split_caption_credit, strip_lead
+from schemas.credits import Credit, parse_credit, split_caption_credit
 
 #: Photos kept of one article: more is a picture archive.
 MAX_PHOTOS: Final = 200
+
+
 #: Pixels. Smaller images, where the page gives a size, are icons and faces of authors.
 MIN_SIDE: Final = 90
+
+
 #: Levels that a figure may reach above its image.
 MAX_CLIMB: Final = 8
-#: Characters. A part with more text than this is no figure.
-MAX_FIGURE_TEXT: Final = 1500
-#: Characters. A caption element longer than this is a paragraph by a wrong name.
-MAX_CAPTION: Final = 1200
 
-_CREDIT_NAME: Final = re.compile(
-    r"credit|copyright|photographer|photo-?author|image-?author|image-?source|quelle|fotograf|urheber|(?:^|[-_\s])rights?(?:$|[-_\s])|rights-?holder|"
-    r"agency|attribution|image-?by|photo-?by|photo-?credit|caption-?(?:author|source)|credito|crédit|fotocredit|distributor|autorfoto", re.I)
-# Names that mean a credit only within a caption or figure.
-_CREDIT_INSIDE: Final = re.compile(r"(?:^|[-_\s])(?:source|author|byline|autor|firma|auteur|provider|creator|owner|organization)(?:$|[-_\s])", re.I)
-_CAPTION_NAME: Final = re.compile(
-    r"caption|legend|bildunterschrift|bildtext|image-?desc|photo-?desc|media-?desc|img-?desc|pie-?(?:de-?)?foto|foto-?text|image-?text|"
-    r"(?:^|[-_\s])(?:desc|description|subline|cutline|pie|leyenda|untertitel)(?:$|[-_\s])|image-?title|img-?txt|img-?cap", re.I)
+
 _JUNK_NAME: Final = re.compile(
     r"logo|icon|avatar|sprite|badge|emoji|profile|author|byline|byPhoto|pixel|tracking|spacer|placeholder-?only|newsletter|qr-?code|app-?store|"
-    r"advert|(?:^|[-_\s])ads?(?:$|[-_\s])|sponsor|most-?read|trending", re.I)
-_JUNK_URL: Final = re.compile(r"(?:logo|icon|avatar|sprite|pixel|spacer|blank|1x1|loading|placeholder|favicon)[^/]*$|\.svg(?:\?|$)|doubleclick|/ads?/", re.I)
-_UI: Final = re.compile(
-    r"^\s*(?:(?:enlarge|expand|view|open|zoom|toggle|show|hide|close|download|click to|tap to|load|play|share)\s+(?:the\s+)?(?:full\s?screen|image|this image|photo|gallery|caption|"
-    r"in gallery|image in (?:full\s?screen|gallery)|expand image|enlarge|video|in fullscreen)[^.]{0,40}?[.:]?|"
-    r"bild vergrößern|vergrößern|bild in lightbox öffnen|(?:open|view) image in (?:gallery|fullscreen)|ampliar(?: imagen| foto)?|agrandir(?: l.image)?|zvětšit|"
-    r"image caption|legende|bildbeschreibung(?: einblenden)?:?|caption|legend|image source|image \d+ (?:of|/) \d+|view \d+ (?:images?|photos?)|video loading|loading|\d+\s?/\s?\d+|bild \d+ (?:von|/) \d+|이미지 확대(?:보기)?|拡大(?:する)?|画像を拡大|"
-    r"advertisement|anzeige|(?:i|×|x)(?=\s|$))\s*", re.I)
-_PHOTO_TAGS: Final = ("img", "amp-img")
+    r"advert|(?:^|[-_\s])ads?(?:$|[-_\s])|sponsor|most-?read|trending",
+    re.I,
+)
+
+
+_JUNK_URL: Final = re.compile(
+    r"(?:logo|icon|avatar|sprite|pixel|spacer|blank|1x1|loading|placeholder|favicon)[^/]*$|\.svg(?:\?|$)|doubleclick|/ads?/",
+    re.I,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +61,15 @@ class FoundPhoto:
     credit_path: str
 
 
-def photos_of(tree: HtmlElement, *, base: str, head: HtmlElement | None, container: HtmlElement | None,
-              body: Sequence[Block], linked: LinkedData) -> tuple[FoundPhoto, ...]:
+def photos_of(
+    tree: HtmlElement,
+    *,
+    base: str,
+    head: HtmlElement | None,
+    container: HtmlElement | None,
+    body: Sequence[Block],
+    linked: LinkedData,
+) -> tuple[FoundPhoto, ...]:
     """The photos of the article, in page order."""
     keep_out = _ancestors([*(b.element for b in body), *([head] if head is not None else [])])
     region = _region(tree, head, container)
@@ -97,15 +98,16 @@ def photos_of(tree: HtmlElement, *, base: str, head: HtmlElement | None, contain
 _LEAD_CLIMB: Final = 5
 
 
-def _lead_above(region: HtmlElement, base: str, keep_out: set[HtmlElement],
-                described: dict[str, tuple[str | None, str | None, str]]) -> list[FoundPhoto]:
+def _lead_above(
+    region: HtmlElement, base: str, keep_out: set[HtmlElement], described: dict[str, tuple[str | None, str | None, str]]
+) -> list[FoundPhoto]:
     """The image that stands before an article without any, if it has words: some pages set it in a part of its own."""
     node = region
     for _ in range(_LEAD_CLIMB):
         for sibling in node.itersiblings(preceding=True):
             if not isinstance(sibling.tag, str) or sibling.tag in ("nav", "aside", "footer"):
                 continue
-            for image in list(sibling.iter(*_PHOTO_TAGS))[:10]:
+            for image in list(sibling.iter(*PHOTO_TAGS))[:10]:
                 photo = _read(image, base, keep_out, described, 0)
                 if photo is not None and photo.photo.credit and photo.photo.caption:
                     return [photo]
@@ -116,7 +118,7 @@ def _lead_above(region: HtmlElement, base: str, keep_out: set[HtmlElement],
     return []
 
 
-def _ancestors(elements: Iterator[HtmlElement] | Any) -> set[HtmlElement]:
+def _ancestors(elements: Iterable[HtmlElement]) -> set[HtmlElement]:
     result: set[HtmlElement] = set()
     for element in elements:
         node: HtmlElement | None = element
@@ -148,8 +150,9 @@ def _region(tree: HtmlElement, head: HtmlElement | None, container: HtmlElement 
     return node
 
 
-def _images(region: HtmlElement, head: HtmlElement | None, container: HtmlElement | None,
-            body: Sequence[Block]) -> Iterator[HtmlElement]:
+def _images(
+    region: HtmlElement, head: HtmlElement | None, container: HtmlElement | None, body: Sequence[Block]
+) -> Iterator[HtmlElement]:
     """Images of the region that are not in parts beside the article."""
     holds_body = _ancestors([*(b.element for b in body), *([head] if head is not None else [])])
     last = body[-1].element if body else None
@@ -163,10 +166,14 @@ def _images(region: HtmlElement, head: HtmlElement | None, container: HtmlElemen
         tag = element.tag
         if not isinstance(tag, str):
             continue
-        if element.getparent() in away or (tag in ("nav", "footer", "aside", "form") and element not in holds_body) or _beside(element, holds_body):
+        if (
+            element.getparent() in away
+            or (tag in ("nav", "footer", "aside", "form") and element not in holds_body)
+            or _beside(element, holds_body)
+        ):
             away.add(element)
             continue
-        if tag in _PHOTO_TAGS:
+        if tag in PHOTO_TAGS:
             if passed_end and not _in_same_part(element, last, container):
                 continue
             yield element
@@ -179,8 +186,31 @@ def _beside(element: HtmlElement, holds_body: set[HtmlElement]) -> bool:
     reason = away_reason(element)
     if reason is None or (reason in ("teaser", "teasers", "promo", "sidebar") and not _has_link(element)):
         return False
-    if reason in ("caption", "captions", "credit", "credits", "copyright", "gallery", "slideshow", "carousel", "swiper",
-                  "slick", "slider", "embed", "embeds", "legend", "overlay", "hidden", "modal", "player", "widget", "tooltip", "skip", "figcaption", "bildunterschrift"):
+    if reason in (
+        "caption",
+        "captions",
+        "credit",
+        "credits",
+        "copyright",
+        "gallery",
+        "slideshow",
+        "carousel",
+        "swiper",
+        "slick",
+        "slider",
+        "embed",
+        "embeds",
+        "legend",
+        "overlay",
+        "hidden",
+        "modal",
+        "player",
+        "widget",
+        "tooltip",
+        "skip",
+        "figcaption",
+        "bildunterschrift",
+    ):
         return False
     return True
 
@@ -194,8 +224,13 @@ def _in_same_part(element: HtmlElement, last: HtmlElement | None, container: Htm
     return container is not None and any(a is container for a in element.iterancestors())
 
 
-def _read(image: HtmlElement, base: str, keep_out: set[HtmlElement], described: dict[str, tuple[str | None, str | None, str]],
-          position: int) -> FoundPhoto | None:
+def _read(
+    image: HtmlElement,
+    base: str,
+    keep_out: set[HtmlElement],
+    described: dict[str, tuple[str | None, str | None, str]],
+    position: int,
+) -> FoundPhoto | None:
     url = best_url(image, base)
     figure = next((a for a in image.iterancestors("figure")), None)
     if url is None and figure is None:
@@ -205,29 +240,47 @@ def _read(image: HtmlElement, base: str, keep_out: set[HtmlElement], described: 
     scope = _scope(image, keep_out)
     if _is_teaser(image, scope):
         return None
-    caption, credit, path = _words_of(scope)
+    caption, credit, path = figure_words(scope)
     if not caption and not credit:
-        caption, credit, path = _words_beside(scope, keep_out)
+        caption, credit, path = words_beside(scope, keep_out)
     credit_source, credit_path = "dom", path
     if not credit:
-        credit = next((v for n in ("data-credit", "data-copyright", "data-credits", "data-photo-credit", "data-author",
-                                   "data-source", "data-photographer", "data-credit-text") if (v := clean(image.get(n) or ""))), None)
+        credit = next(
+            (
+                v
+                for n in (
+                    "data-credit",
+                    "data-copyright",
+                    "data-credits",
+                    "data-photo-credit",
+                    "data-author",
+                    "data-source",
+                    "data-photographer",
+                    "data-credit-text",
+                )
+                if (v := clean(image.get(n) or ""))
+            ),
+            None,
+        )
         credit_path = f"{path_of(image)}/@data"
     if not caption:
-        caption = clean(image.get("data-caption") or image.get("data-image-caption") or image.get("data-description") or "") or None
+        caption = (
+            clean(image.get("data-caption") or image.get("data-image-caption") or image.get("data-description") or "")
+            or None
+        )
         if caption and "<" in caption:
             caption = clean(re.sub(r"<[^>]*>", " ", caption)) or None
     known = described.get(_key(url))
     if known:
         if not caption and not credit and known[0]:
-            caption, from_caption = _split(known[0])
+            caption, from_caption = split_caption_credit(known[0])
             credit = from_caption
             credit_source, credit_path = "jsonld", known[2]
         if not credit and known[1]:
             credit, credit_source, credit_path = known[1], "jsonld", known[2]
     alt = clean(image.get("alt") or "") or None
     if not credit and alt:
-        _, credit = _split(alt)
+        _, credit = split_caption_credit(alt)
         credit_path = f"{path_of(image)}/@alt"
     parsed: Credit | None = parse_credit(credit) if credit else None
     if parsed is not None and not parsed.text:
@@ -235,14 +288,23 @@ def _read(image: HtmlElement, base: str, keep_out: set[HtmlElement], described: 
     if url is None and caption is None and parsed is None:
         return None
     return FoundPhoto(
-        photo=Photo(url=url, caption=caption or None, alt=alt, credit=parsed.text if parsed else None,
-                    photographers=parsed.photographers if parsed else (), agencies=parsed.agencies if parsed else (),
-                    position=position),
-        caption_raw=caption or None, credit_raw=credit if parsed else None, source="dom", path=path,
-        credit_source=credit_source, credit_path=credit_path)
+        photo=Photo(
+            url=url,
+            caption=caption or None,
+            alt=alt,
+            credit=parsed.text if parsed else None,
+            photographers=parsed.photographers if parsed else (),
+            agencies=parsed.agencies if parsed else (),
+            position=position,
+        ),
+        caption_raw=caption or None,
+        credit_raw=credit if parsed else None,
+        source="dom",
+        path=path,
+        credit_source=credit_source,
+        credit_path=credit_path,
+    )
 
-
-# --- the address ------------------------------------------------------------------------------------------------
 
 def best_url(image: HtmlElement, base: str) -> str | None:
     """The largest address that the page offers for an image, absolute."""
@@ -281,7 +343,8 @@ def _srcset(value: str) -> Iterator[tuple[float, str]]:
 
 
 _SIZE_PARAMETER: Final = re.compile(
-    r"(?:^|&)(?:w|h|q|s|v|dpr|ar|fm|fit|rect|crop|sum|sig|size|auto|type|strip|width|height|quality|format|resize|imwidth|cropRect|impolicy|ver)=[^&]*")
+    r"(?:^|&)(?:w|h|q|s|v|dpr|ar|fm|fit|rect|crop|sum|sig|size|auto|type|strip|width|height|quality|format|resize|imwidth|cropRect|impolicy|ver)=[^&]*"
+)
 
 
 def _key(url: str | None) -> str:
@@ -296,8 +359,6 @@ def _key(url: str | None) -> str:
     name = re.sub(r"[-_](?:\d{2,4}x\d{2,4}|scaled|\d{2,4}w?)(?=\.\w+$)", "", name)
     return name if re.search(r"\w{6,}", name) else f"{name}?{parts.query}"
 
-
-# --- what is a photo --------------------------------------------------------------------------------------------
 
 def _is_junk(image: HtmlElement, url: str | None) -> bool:
     for name in ("width", "height"):
@@ -315,19 +376,28 @@ def _is_junk(image: HtmlElement, url: str | None) -> bool:
 
 def _is_teaser(image: HtmlElement, scope: HtmlElement) -> bool:
     """An image with a headline or inside a link to another page belongs to that page."""
-    if any(True for _ in scope.iter("h2", "h3", "h4")) and scope.tag != "figure" and not any(True for _ in scope.iter("figcaption")):
+    if (
+        any(True for _ in scope.iter("h2", "h3", "h4"))
+        and scope.tag != "figure"
+        and not any(True for _ in scope.iter("figcaption"))
+    ):
         return True
     link = next((a for a in image.iterancestors("a")), None)
     if link is None:
         return False
     target = (link.get("href") or "").split("?")[0].lower()
-    if re.search(r"/(?:autor|author|redaktion|people|profil|staff|journalist)", target) or "author" in (link.get("rel") or ""):
+    if re.search(r"/(?:autor|author|redaktion|people|profil|staff|journalist)", target) or "author" in (
+        link.get("rel") or ""
+    ):
         return True
     if not target or target.startswith(("#", "javascript:")) or re.search(r"\.(?:jpe?g|png|webp|avif|gif)$", target):
         return False
     holder = next((a for a in image.iterancestors("figure")), None)
     has_words = holder is not None and any(clean(c.text_content()) for c in holder.iter("figcaption"))
-    return not has_words and not any(_CAPTION_NAME.search(class_words(e)) or _CREDIT_NAME.search(class_words(e)) for e in scope.iter("div", "span", "p", "figcaption"))
+    return not has_words and not any(
+        CAPTION_NAME.search(class_words(e)) or CREDIT_NAME.search(class_words(e))
+        for e in scope.iter("div", "span", "p", "figcaption")
+    )
 
 
 def _scope(image: HtmlElement, keep_out: set[HtmlElement]) -> HtmlElement:
@@ -337,7 +407,13 @@ def _scope(image: HtmlElement, keep_out: set[HtmlElement]) -> HtmlElement:
     for level, ancestor in enumerate(image.iterancestors()):
         if ancestor in keep_out or level >= MAX_CLIMB or ancestor.tag in ("body", "main", "article"):
             break
-        others = [i for i in ancestor.iter(*_PHOTO_TAGS) if i is not image and _key(best_url(i, "http://x/")) not in ("", own) and not _is_junk(i, best_url(i, "http://x/"))]
+        others = [
+            i
+            for i in ancestor.iter(*PHOTO_TAGS)
+            if i is not image
+            and _key(best_url(i, "http://x/")) not in ("", own)
+            and not _is_junk(i, best_url(i, "http://x/"))
+        ]
         if others or len(ancestor.text_content()) > MAX_FIGURE_TEXT * 2:
             break
         scope = ancestor
@@ -345,209 +421,6 @@ def _scope(image: HtmlElement, keep_out: set[HtmlElement]) -> HtmlElement:
             break
     return scope
 
-
-# --- its words --------------------------------------------------------------------------------------------------
-
-_SILENT: Final = frozenset(("script", "style", "noscript", "button", "svg", "template", "iframe", "video", "audio", "input", "select", "form"))
-
-
-_HELPER: Final = re.compile(r"sr-only|screen-?reader|visually-?hidden|is_blind|tooltip|"
-                            r"(?:^|[-_\s])(?:a11y|button|btn|icon|share|sharing)(?:$|[-_\s])")
-
-
-def _is_helper(node: HtmlElement) -> bool:
-    words = class_words(node, ("class",))
-    return bool(words) and _HELPER.search(words) is not None and not _wraps_figure(node)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
-    """A run of text in a figure, and what the author's names say it is."""
-
-    text: str
-    name: str  # credit | caption | plain
-    inside: bool  # stands in a caption element
-    element: HtmlElement
-
-
-_INLINE: Final = frozenset(("a", "b", "strong", "i", "em", "sup", "sub", "abbr", "u", "mark", "q", "font", "wbr", "time", "bdi", "span_text"))
-
-
-def _lines(scope: HtmlElement) -> list[_Line]:
-    """The runs of text of a figure, parted at every element that is no mere emphasis."""
-    lines: list[_Line] = []
-    buffer: list[str] = []
-    stack: list[tuple[HtmlElement, str, bool]] = [(scope, "plain", scope.tag == "figcaption")]
-    skipped: list[HtmlElement] = []
-
-    def flush() -> None:
-        text = _strip_ui(clean("".join(buffer)))
-        buffer.clear()
-        if re.search(r"\w", text):
-            element, name, inside = stack[-1]
-            lines.append(_Line(text=text, name=name, inside=inside, element=element))
-
-    events = etree.iterwalk(scope, events=("start", "end"))
-    for event, node in events:
-        if event == "start":
-            if node is scope:
-                buffer.append(node.text or "")
-                continue
-            if not isinstance(node.tag, str) or (node.tag in _SILENT and not (node.tag == "button" and _wraps_figure(node))) or node.tag in _PHOTO_TAGS or _is_helper(node):
-                skipped.append(node)
-                events.skip_subtree()
-                continue
-            if node.tag not in _INLINE or _CREDIT_NAME.search(class_words(node)):
-                flush()
-                stack.append((node, *_named(node, stack[-1])))
-            buffer.append(node.text or "")
-        else:
-            if node is scope:
-                continue
-            if skipped and skipped[-1] is node:
-                skipped.pop()
-                buffer.append(" ")
-            elif stack[-1][0] is node:
-                flush()
-                stack.pop()
-            buffer.append(node.tail or "")
-    flush()
-    return lines
-
-
-def _wraps_figure(node: HtmlElement) -> bool:
-    """A button or link around a whole figure opens it large; its words are the figure's."""
-    return any(True for _ in node.iter("figure", "figcaption", "img"))
-
-
-def _named(node: HtmlElement, outer: tuple[HtmlElement, str, bool]) -> tuple[str, bool]:
-    words = class_words(node)
-    if outer[1] == "credit" or _CREDIT_NAME.search(words) or (outer[2] and (_CREDIT_INSIDE.search(words) or node.tag in ("cite", "footer"))):
-        return "credit", outer[2]
-    if node.tag == "figcaption" or _CAPTION_NAME.search(words):
-        return "caption", True
-    return outer[1], outer[2]
-
-
-def _words_of(scope: HtmlElement) -> tuple[str | None, str | None, str]:
-    """Caption and credit as the figure shows them, and the path of the element that holds them."""
-    lines = _lines(scope)
-    figure = scope.tag == "figure" or any(True for _ in scope.iter("figure", "figcaption"))
-    if not lines or (not figure and all(line.name == "plain" for line in lines) and not _plain_figure(lines)):
-        return None, None, path_of(scope)
-    captions: list[str] = []
-    credits: list[str] = []
-    plain: list[_Line] = []
-    for line in lines:
-        if line.name == "credit":
-            head, tail = _split(line.text) if len(line.text) > 30 else ("", line.text)
-            credits.append(tail or line.text)
-            if tail and head and not captions:
-                captions.append(head)
-        elif looks_like_credit(line.text):
-            credits.append(line.text)
-        else:
-            plain.append(line)
-    named = [line for line in plain if line.name == "caption"]
-    rest = [line for line in plain if line.name != "caption"]
-    chosen = named or rest
-    spare = rest if named else []
-    if not credits and len(chosen) == 2 and not spare:
-        chosen, spare = _short_apart(chosen)
-    if not credits and len(chosen) == 1 and not spare:
-        line = chosen[0]
-        alone = line.name == "plain" and scope.tag == "figure" and len(line.text.split()) <= 3 and _short(line.text)
-        if alone or re.fullmatch(r"[(\[（][^()\[\]]{2,80}[)\]）]", line.text):
-            chosen, spare = [], chosen
-    if not credits and spare:
-        credits = [line.text for line in spare if _short(line.text) or line.text[0] in "([（"][:1]
-    captions = list(dict.fromkeys([*captions, *(line.text for line in chosen)]))
-    caption = clean(" ".join(captions)) if captions else ""
-    credit = _join([c for c in credits if _is_credit_text(c)])
-    if credit is None and caption:
-        caption, credit = _split(caption)
-    caption = re.sub(r"\s*(?:©|\(c\)|(?:photo|image|foto|bild|picture|credit|crédits?|quelle|source|imagen|fotografía|写真)s?\s*[:：])\s*$", "", caption, flags=re.I)
-    caption = caption.strip(" |/–—·,([")
-    if len(caption) > MAX_CAPTION or (credit and key_words(caption) == key_words(credit)):
-        caption = ""
-    path = path_of((chosen or lines)[0].element)
-    return caption or None, credit, path
-
-
-def _words_beside(scope: HtmlElement, keep_out: set[HtmlElement]) -> tuple[str | None, str | None, str]:
-    """Words of a part right after an image's own that is named a caption or credit and holds no image itself."""
-    node: HtmlElement | None = scope
-    for _ in range(2):
-        following = node.getnext() if node is not None else None
-        if following is None or node in keep_out:
-            node = node.getparent() if node is not None else None
-            continue
-        if following not in keep_out and isinstance(following.tag, str) and len(following.text_content()) <= MAX_FIGURE_TEXT \
-                and not any(True for _ in following.iter(*_PHOTO_TAGS)):
-            if any(line.name != "plain" for line in _lines(following)) or _CAPTION_NAME.search(class_words(following)) \
-                    or _CREDIT_NAME.search(class_words(following)):
-                return _words_of(following)
-        node = node.getparent() if node is not None else None
-    return None, None, path_of(scope)
-
-
-def key_words(text: str) -> str:
-    """A text by its word characters alone."""
-    return re.sub(r"\W+", "", text).lower()
-
-
-def _plain_figure(lines: Sequence[_Line]) -> bool:
-    """A figure without telling names: one or two short lines, of which one is a credit."""
-    return len(lines) <= 3 and any(looks_like_credit(line.text) or _split(line.text)[1] for line in lines)
-
-
-def _short(text: str) -> bool:
-    return len(text) <= 60 and len(text.split()) <= 6 and not text.endswith((".", "!", "?", "。", ":")) and any(c.isalpha() for c in text)
-
-
-def _short_apart(lines: Sequence[_Line]) -> tuple[list[_Line], list[_Line]]:
-    """Two lines of which one is short and the other a sentence: the short one is the credit."""
-    first, second = lines
-    for long, short in ((first, second), (second, first)):
-        bracketed = re.fullmatch(r"[(\[（].{2,80}[)\]）]", short.text) is not None
-        if (_short(short.text) or bracketed) and len(long.text) > 1.5 * len(short.text) and (bracketed or long.text.endswith((".", "!", "?", "。", "”", "\""))):
-            return [long], [short]
-    return list(lines), []
-
-
-_NO_CREDIT: Final = re.compile(r"^(?:autoplay|meinung|opinion|von|by|por|par|foto|photo|video|audio|live|\d[\d:./ ]*|(?:von|by)\s.*\d{4}.*)$", re.I)
-
-
-def _is_credit_text(text: str) -> bool:
-    bare = strip_lead(text)
-    return bool(re.search(r"\w{2}|[^\W\d_a-zA-Z]", bare)) and not _NO_CREDIT.match(bare)
-
-
-def _join(credits: Sequence[str]) -> str | None:
-    kept: list[str] = []
-    for credit in credits:
-        bare = strip_lead(credit)
-        if not any(bare in strip_lead(k) for k in kept):
-            kept = [k for k in kept if strip_lead(k) not in bare]
-            kept.append(credit)
-    return " / ".join(kept) if kept else None
-
-
-def _split(text: str) -> tuple[str, str | None]:
-    caption, credit = split_caption_credit(text)
-    return caption, credit
-
-
-def _strip_ui(text: str) -> str:
-    previous = None
-    while previous != text:
-        previous = text
-        shorter = _UI.sub("", text, count=1)
-        text = shorter if shorter != text and (not shorter or not re.match(r"[a-zà-ÿ]", shorter) or len(text) - len(shorter) > 12) else text
-    return text.strip()
-
-
-# --- JSON-LD ----------------------------------------------------------------------------------------------------
 
 def _described(linked: LinkedData, base: str) -> dict[str, tuple[str | None, str | None, str]]:
     """Caption and credit of images by file, as JSON-LD tells them."""
@@ -558,8 +431,15 @@ def _described(linked: LinkedData, base: str) -> dict[str, tuple[str | None, str
         if not url:
             continue
         caption = text_value(value.get("caption")) or text_value(value.get("description"))
-        credit = next((t for n in ("creditText", "copyrightNotice", "author", "creator", "copyrightHolder", "credit")
-                       for v in as_list(value.get(n)) if (t := text_value(linked.resolve(v)))), None)
+        credit = next(
+            (
+                t
+                for n in ("creditText", "copyrightNotice", "author", "creator", "copyrightHolder", "credit")
+                for v in as_list(value.get(n))
+                if (t := text_value(linked.resolve(v)))
+            ),
+            None,
+        )
         if caption or credit:
             result.setdefault(_key(urljoin(base, url)), (caption, credit, node.path))
     return result

@@ -26,7 +26,9 @@ _EXACT: Final = frozenset({"utf-8", "cp1252", "ascii", "cp1250", "cp1251", "cp12
 # A run may hold single spaces, so that most text is one piece a tag.
 _TOKEN: Final = re.compile(
     r"(?P<skip><!--.*?(?:-->|\Z)|<(?P<raw>script|style)\b.*?(?:</(?P=raw)\s*>|\Z)|<[/!?a-zA-Z][^>]*>?)|"
-    r"(?P<entity>&#?\w{1,31};)|(?P<space>\s+)|(?P<run>[^<&\s]+(?: [^<&\s]+)*|[<&])", re.S | re.I)
+    r"(?P<entity>&#?\w{1,31};)|(?P<space>\s+)|(?P<run>[^<&\s]+(?: [^<&\s]+)*|[<&])",
+    re.S | re.I,
+)
 
 
 class _Plain:
@@ -80,7 +82,9 @@ class Finder:
         self._charset = charset
         self._exact = charset in _EXACT and "\ufffd" not in text
         self._ascii = text.isascii()
-        self._bom = 3 if charset == "utf-8" and body.startswith(b"\xef\xbb\xbf") and not text.startswith("\ufeff") else 0
+        self._bom = (
+            3 if charset == "utf-8" and body.startswith(b"\xef\xbb\xbf") and not text.startswith("\ufeff") else 0
+        )
         self._last = (0, 0)  # character and byte offset of the last conversion, to go on from there
         self._plain: _Plain | None = None
         self._cursor = 0
@@ -95,8 +99,13 @@ class Finder:
             plain = json.dumps(raw, ensure_ascii=False)[1:-1]
             forms = (plain, plain.replace("/", "\\/"), json.dumps(raw)[1:-1], json.dumps(raw)[1:-1].replace("/", "\\/"))
         else:
-            forms = (raw, html.escape(raw, quote=False), html.escape(raw), html.escape(raw).replace("&#x27;", "'"),
-                     html.escape(raw).replace("&#x27;", "&#039;"))
+            forms = (
+                raw,
+                html.escape(raw, quote=False),
+                html.escape(raw),
+                html.escape(raw).replace("&#x27;", "'"),
+                html.escape(raw).replace("&#x27;", "&#039;"),
+            )
         for form in dict.fromkeys(forms):
             span = self._literal(form, raw, via)
             if span is not None:

@@ -32,7 +32,9 @@ _WORDS: Final = re.compile(r"\w+")
 _BODY_NAME: Final = re.compile(
     r"article[-_]*(?:body|content|text|copy)|story[-_]*(?:body|content|text)|body[-_]*(?:copy|text|content)|"
     r"(?:entry|post|news|page|main)[-_]*(?:content|body|text)|articulo[-_]*(?:cuerpo|texto)|artikel[-_]*(?:text|body|inhalt)|"
-    r"text[-_]*(?:body|content)|richtext|article__?(?:body|content)|paragraphs", re.I)
+    r"text[-_]*(?:body|content)|richtext|article__?(?:body|content)|paragraphs",
+    re.I,
+)
 _LEAD_IN: Final = re.compile(
     r"^(?:\W*)(?:read (?:more|also|next|the full|:)|lesen sie (?:auch|hier|mehr|dazu)|mehr (?:zum thema|dazu|lesen)|"
     r"auch interessant|lesetipp|das könnte sie|lee (?:también|más)|leer más|te puede interesar|lea también|"
@@ -41,7 +43,8 @@ _LEAD_IN: Final = re.compile(
     r"more (?:from|on|stories)|recommended|trending|watch:|don't miss|sign up|subscribe|advertisement|anzeige|"
     r"publicidad|publicité|adblock|関連記事|あわせて読みたい|続きを読む|관련기사|더보기|click here to|download our app|"
     r"follow us|folgen sie|síguenos|join our|copyright|©|all rights reserved|alle rechte vorbehalten)",
-    re.I)
+    re.I,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,16 +66,24 @@ def judge(tree: HtmlElement, url: str) -> list[str]:
     work = copy(tree)
     etree.strip_elements(work, "script", "style", "noscript", "svg", "template", with_tail=False)
     try:
-        document = trafilatura.bare_extraction(work, url=url, fast=True, include_comments=False, with_metadata=False,
-                                               deduplicate=False, include_tables=True)
+        document = trafilatura.bare_extraction(
+            work,
+            url=url,
+            fast=True,
+            include_comments=False,
+            with_metadata=False,
+            deduplicate=False,
+            include_tables=True,
+        )
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, AssertionError, etree.LxmlError):
         return []  # its own bugs on odd pages: the other judges decide
     text = getattr(document, "text", None)
     return [line for line in text.split("\n") if line.strip()] if isinstance(text, str) else []
 
 
-def body_of(tree: HtmlElement, blocks: Sequence[Block], *, url: str, article_body: str | None,
-            titles: Sequence[str]) -> Body:
+def body_of(
+    tree: HtmlElement, blocks: Sequence[Block], *, url: str, article_body: str | None, titles: Sequence[str]
+) -> Body:
     """Choose the blocks of the article."""
     certain_text = " " + " ".join(key_of(line) for line in judge(tree, url)) + " "
     ld_text = " " + key_of(article_body or "") + " "
@@ -182,8 +193,14 @@ def _signature(block: Block, container: HtmlElement | None) -> str:
     return " ".join(parts)
 
 
-def _choose(blocks: Sequence[Block], votes: Sequence[bool], in_ld: Sequence[bool], away: Sequence[str | None],
-            container: HtmlElement, titles: frozenset[str]) -> list[Block]:
+def _choose(
+    blocks: Sequence[Block],
+    votes: Sequence[bool],
+    in_ld: Sequence[bool],
+    away: Sequence[str | None],
+    container: HtmlElement,
+    titles: frozenset[str],
+) -> list[Block]:
     inside = [i for i, b in enumerate(blocks) if _within(b.element, container)]
     support: dict[str, list[int]] = {}
     for i in inside:
@@ -250,13 +267,23 @@ def with_opening(body: Sequence[Block], opening: Sequence[Block]) -> tuple[Block
 OPENING: Final = 60
 
 
-def opening_of(blocks: Sequence[Block], body: Sequence[Block], *, head_order: int, known: frozenset[str]) -> tuple[Block, ...]:
+def opening_of(
+    blocks: Sequence[Block], body: Sequence[Block], *, head_order: int, known: frozenset[str]
+) -> tuple[Block, ...]:
     """Running text between headline and body that the body's container does not hold."""
     if not body or head_order < 0:
         return ()
-    window = blocks[head_order + 1:body[0].order]
-    return tuple(b for b in window if len(b.text) >= OPENING and b.link_share < 0.4 and not b.away
-                 and key_of(b.text) not in known and b.tag in ("p", "div", "h2", "h3", "h4", "section", "header", "span") and not _is_pointer(b))
+    window = blocks[head_order + 1 : body[0].order]
+    return tuple(
+        b
+        for b in window
+        if len(b.text) >= OPENING
+        and b.link_share < 0.4
+        and not b.away
+        and key_of(b.text) not in known
+        and b.tag in ("p", "div", "h2", "h3", "h4", "section", "header", "span")
+        and not _is_pointer(b)
+    )
 
 
 def signature_of(body: Sequence[Block]) -> Block | None:
@@ -264,7 +291,11 @@ def signature_of(body: Sequence[Block]) -> Block | None:
     if not body or len(body) < 3:
         return None
     last = body[-1]
-    return last if last.bold_chars >= 0.9 * len(last.text) and looks_like_person(last.text) and last.text.istitle() else None
+    return (
+        last
+        if last.bold_chars >= 0.9 * len(last.text) and looks_like_person(last.text) and last.text.istitle()
+        else None
+    )
 
 
 def without_signature(body: Sequence[Block], authors: Sequence[str]) -> list[Block]:

@@ -45,8 +45,14 @@ def run_one(job: Job) -> Result:
     from ingest.extract import extract  # here, so that the parent of a pool need not load lxml
 
     try:
-        return extract(body=job.body, url=job.url, captured=job.captured, content_type=job.content_type,
-                       headers=job.headers, outlet=job.outlet)
+        return extract(
+            body=job.body,
+            url=job.url,
+            captured=job.captured,
+            content_type=job.content_type,
+            headers=job.headers,
+            outlet=job.outlet,
+        )
     except ExtractionError as error:
         return error
 

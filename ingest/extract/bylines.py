@@ -1,0 +1,128 @@
+"""The authors of a page: hidden data first, then bylines that it shows. How a byline splits is left to `names`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from lxml.html import HtmlElement
+
+from ingest.extract.blocks import Block, index_of
+from ingest.extract.jsonld import as_list, text_value
+from ingest.extract.names import authors_of, has_lead, looks_like_person, split_byline
+from ingest.extract.page import class_words, path_of
+from ingest.extract.sources import Found, Sources, words_of
+from schemas.articles import clean
+
+_AUTHOR: Final = (
+    "article:author_name",
+    "author",
+    "byl",
+    "parsely-author",
+    "article:author",
+    "dc.creator",
+    "dcterms.creator",
+    "sailthru.author",
+    "cxenseparse:author",
+    "dable:author",
+    "article.author",
+    "lrt_authors",
+)
+
+
+_BYLINE: Final = re.compile(
+    r"(?:^|[-_\s])(?:by-?lines?|authors?|autor(?:en|es|in)?|auteurs?|writers?|reporters?|contributors?)(?:$|[-_\s])|"
+    r"author[-_]?(?:names?|line|short)|byline|articleAuthor|authorName",
+    re.I,
+)
+
+
+_NOT_BYLINE: Final = re.compile(
+    r"comment|bio|share|social|related|teaser|recommend|newsletter|image|avatar|photo|sidebar|footer|shimmer|date", re.I
+)
+
+
+def authors_found(
+    sources: Sources, site_names: Sequence[str], head: HtmlElement | None, blocks: Sequence[Block]
+) -> tuple[tuple[str, ...], Found | None]:
+    """The authors, and where the first source of trust named them.
+
+    Persons go before the outlet's own name. A byline shown at the headline goes before hidden data whose name is
+    nowhere to be seen.
+    """
+    own = {words_of(n) for n in site_names if n}
+    shown = list(_shown_bylines(sources.page.tree)) + list(_spoken_bylines(blocks, head))
+    fallback: tuple[tuple[str, ...], Found | None] = ((), None)
+    for names, found in (*_told_authors(sources), *shown):
+        kept = tuple(n for n in names if words_of(n) not in own)
+        if any(looks_like_person(n) for n in kept):
+            return _against_shown(kept, found, shown, blocks)
+        if names and not fallback[0]:
+            fallback = (names, found)
+    return fallback
+
+
+def _against_shown(
+    names: tuple[str, ...], found: Found, shown: Sequence[tuple[tuple[str, ...], Found]], blocks: Sequence[Block]
+) -> tuple[tuple[str, ...], Found]:
+    if found.source == "dom" or not shown:
+        return names, found
+    if has_lead(shown[0][1].raw):
+        text = " ".join(b.text for b in blocks[:400]).casefold()
+        if not any(n.casefold() in text for n in names):
+            return shown[0]
+    return names, found
+
+
+def _told_authors(sources: Sources) -> Iterator[tuple[tuple[str, ...], Found]]:
+    linked = sources.linked
+    if linked.article is not None:
+        raws = [v for a in as_list(linked.get("author")) if (v := text_value(linked.resolve(a)))]
+        if raws:
+            yield (
+                authors_of(raws),
+                Found(value=raws[0], source="jsonld", path=f"{linked.article.path}/author", raw=", ".join(raws)),
+            )
+    for name in _AUTHOR:
+        raws = [
+            clean(v)
+            for v in sources.meta.get(name, ())
+            if v.strip() and not re.match(r"\(|https?:|www\.|\S+@|.*\.com\b", v.strip())
+        ]
+        if raws and not all(re.fullmatch(r"[\w.\-]+", r) for r in raws):
+            yield authors_of(raws), Found(value=raws[0], source="meta", path=name, raw=", ".join(raws))
+
+
+def _spoken_bylines(blocks: Sequence[Block], head: HtmlElement | None) -> Iterator[tuple[tuple[str, ...], Found]]:
+    """A short block near the headline that begins with "By" and names persons."""
+    if head is None:
+        return
+    start = index_of(blocks, head)
+    for block in blocks[start + 1 : start + 13]:
+        if len(block.text) <= 120 and has_lead(block.text):
+            names = tuple(n for n in split_byline(block.text) if looks_like_person(n))
+            if names:
+                yield names, Found(value=names[0], source="dom", path=path_of(block.element), raw=block.text)
+
+
+def _shown_bylines(tree: HtmlElement) -> Iterator[tuple[tuple[str, ...], Found]]:
+    candidates: list[HtmlElement] = []
+    for element in tree.iter(
+        "a", "span", "p", "div", "address", "li", "h2", "h3", "h4", "h5", "h6", "section", "em", "strong", "cite"
+    ):
+        relation = element.get("rel") or ""
+        prop = element.get("itemprop") or ""
+        if relation == "author" or prop == "author" or _BYLINE.search(class_words(element, ("class", "data-testid"))):
+            if not any(
+                _NOT_BYLINE.search(a.get("class") or "") for a in (element, element.getparent()) if a is not None
+            ):
+                candidates.append(element)
+    for element in candidates[:40]:
+        if any("comment" in (a.get("class") or "") + (a.get("id") or "") for a in element.iterancestors()):
+            continue
+        parts = [t for t in map(clean, element.itertext()) if t]
+        texts = [t for t in parts if looks_like_person(t)] or [clean(" ".join(parts))]
+        names = authors_of(t for t in texts if t and len(t) <= 200)
+        if any(looks_like_person(n) for n in names):
+            yield names, Found(value=names[0], source="dom", path=path_of(element), raw=clean(element.text_content()))
