@@ -145,16 +145,19 @@ _NOUNS: Final = (
     r"illustration(?:en)?|grafik|collage|montage|fotomontage|quelle|crédits?(?: photo)?|crédito|créditos|photographie|"
     r"imagen|imatge|imagem|fuente|cedida|cortesía|reprodução|divulgação|fonte|immagine|credito|"
     r"фото|фотография|снимка|zdjęcie|fot\.?|źródło|zdroj|nuotr\.?|nuotrauka|valokuva|kuva|kilde|foto av|bild från|"
-    r"fotograf[ií]a|ảnh|hình ảnh|nguồn(?: ảnh)?|sumber|dok\.?|dokumentasi|isithombe|izithombe|umfanekiso|picha|foto's|beeld|"
+    r"fotograf[ií]a|ảnh|hình ảnh|nguồn(?: ảnh)?|sumber|dok\.?|dokumentasi|isithombe|izithombe|umfanekiso|"
+    r"picha|foto's|beeld|"
     r"ภาพ|صورة|تصوير|عکس|写真|画像|圖片?|图片?|來源|来源|摄影|攝影|사진\s*(?:출처|제공)?|फोटो|copyright|rechte|screenshot)"
 )
 _SIGN: Final = r"(?:[©ⓒ℗]|\(\s*[cC]\s*\)|📷|📸)"
 _BY: Final = (
-    r"(?:(?:file |stock )?(?:photo(?:graph)?|picture|image|illustration|pix|pic|graphic)s?\s+(?:by|credit|courtesy(?: of)?|via|from)[:\s]|"
+    r"(?:(?:file |stock )?(?:photo(?:graph)?|picture|image|illustration|pix|pic|graphic)s?\s+(?:by|credit|"
+    r"courtesy(?: of)?|via|from)[:\s]|"
     r"(?:foto|bild|illustration|grafik)\s+(?:von|av|af|de|di|do|oleh)\s|courtesy of\s|cedid[ao]s? por\s|cortesía de\s)"
 )
 _RIGHTS: Final = (
-    r"(?:all rights reserved|alle rechte vorbehalten|tous droits réservés|todos los derechos reservados|diritti riservati|"
+    r"(?:all rights reserved|alle rechte vorbehalten|tous droits réservés|todos los derechos reservados|"
+    r"diritti riservati|"
     r"droits d.auteur|copyright(?:ed)?)"
 )
 _LEAD: Final = re.compile(
@@ -162,12 +165,14 @@ _LEAD: Final = re.compile(
 )
 _YEAR: Final = re.compile(r"^(?:19|20)\d\d\b[,:\s]*")
 _TAIL: Final = re.compile(
-    r"[\s.,;]*(?:\(\s*\)|撮影|\s(?:vis mer|read more|show more|see more|mehr anzeigen|ver más)|\s?(?:선임|인턴|사진)?기자|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
+    r"[\s.,;]*(?:\(\s*\)|撮影|\s(?:vis mer|read more|show more|see more|mehr anzeigen|ver más)|\s?(?:선임|인턴|"
+    r"사진)?기자|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
     r"todos los derechos reservados\.?)\s*$",
     re.IGNORECASE,
 )
 _SPLIT: Final = re.compile(
-    r"\s*(?:/|\||;|•|·|,|&|\+| - | – | — |\bvia\b|\bfor\b|\bfür\b|\bpara\b|\bpour\b|\s+and\s+|\s+und\s+|\s+et\s+|\s+y\s+)\s*"
+    r"\s*(?:/|\||;|•|·|,|&|\+| - | – | — |\bvia\b|\bfor\b|\bfür\b|\bpara\b|\bpour\b|\s+and\s+|\s+und\s+|"
+    r"\s+et\s+|\s+y\s+)\s*"
 )
 _STAFF: Final = re.compile(
     r"\b(?:handout|pool|file|archiv|archive|archives|archivo|staff|photo|foto|bild|image|images|wire|news|press|agency|"

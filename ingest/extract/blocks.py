@@ -50,8 +50,10 @@ _AWAY: Final = frozenset(_AWAY_WORDS.split())
 _AWAY_RUNS: Final = re.compile(
     r"\b(?:read (?:more|also|next)|more (?:on|from|stories|news)|see also|most (?:read|popular|viewed)|up next|"
     r"also (?:read|like)|author (?:bio|box|info|card|name|profile)|article (?:meta|tools|tags|info|footer|actions)|"
-    r"news letter|call to action|screen reader|visually hidden|social (?:media|share|embed)|inline (?:related|promo|ad)|"
-    r"related (?:articles?|stories|links?|content|posts?)|in article (?:ad|promo)|text to speech|audio (?:player|article)|"
+    r"news letter|call to action|screen reader|visually hidden|social (?:media|share|embed)|"
+    r"inline (?:related|promo|ad)|"
+    r"related (?:articles?|stories|links?|content|posts?)|in article (?:ad|promo)|text to speech|"
+    r"audio (?:player|article)|"
     r"post (?:meta|tags|footer)|entry (?:meta|footer)|skip link|print hide|no print)\b"
 )
 _AUTHOR_WORD: Final = re.compile(r"author(?!i[tz])")  # authorbox, authorline, ... but neither authority nor authorize

@@ -113,11 +113,12 @@ def _shown_bylines(tree: HtmlElement) -> Iterator[tuple[tuple[str, ...], Found]]
     ):
         relation = element.get("rel") or ""
         prop = element.get("itemprop") or ""
-        if relation == "author" or prop == "author" or _BYLINE.search(class_words(element, ("class", "data-testid"))):
-            if not any(
-                _NOT_BYLINE.search(a.get("class") or "") for a in (element, element.getparent()) if a is not None
-            ):
-                candidates.append(element)
+        around = [a.get("class") or "" for a in (element, element.getparent()) if a is not None]
+        named = (
+            relation == "author" or prop == "author" or _BYLINE.search(class_words(element, ("class", "data-testid")))
+        )
+        if named and not any(_NOT_BYLINE.search(words) for words in around):
+            candidates.append(element)
     for element in candidates[:40]:
         if any("comment" in (a.get("class") or "") + (a.get("id") or "") for a in element.iterancestors()):
             continue

@@ -47,10 +47,14 @@ CAPTION_NAME: Final = re.compile(
 
 
 _UI: Final = re.compile(
-    r"^\s*(?:(?:enlarge|expand|view|open|zoom|toggle|show|hide|close|download|click to|tap to|load|play|share)\s+(?:the\s+)?(?:full\s?screen|image|this image|photo|gallery|caption|"
+    r"^\s*(?:(?:enlarge|expand|view|open|zoom|toggle|show|hide|close|download|click to|tap to|load|play|"
+    r"share)\s+(?:the\s+)?(?:full\s?screen|image|this image|photo|gallery|caption|"
     r"in gallery|image in (?:full\s?screen|gallery)|expand image|enlarge|video|in fullscreen)[^.]{0,40}?[.:]?|"
-    r"bild vergrößern|vergrößern|bild in lightbox öffnen|(?:open|view) image in (?:gallery|fullscreen)|ampliar(?: imagen| foto)?|agrandir(?: l.image)?|zvětšit|"
-    r"image caption|legende|bildbeschreibung(?: einblenden)?:?|caption|legend|image source|image \d+ (?:of|/) \d+|view \d+ (?:images?|photos?)|video loading|loading|\d+\s?/\s?\d+|bild \d+ (?:von|/) \d+|이미지 확대(?:보기)?|拡大(?:する)?|画像を拡大|"
+    r"bild vergrößern|vergrößern|bild in lightbox öffnen|(?:open|view) image in (?:gallery|fullscreen)|"
+    r"ampliar(?: imagen| foto)?|agrandir(?: l.image)?|zvětšit|"
+    r"image caption|legende|bildbeschreibung(?: einblenden)?:?|caption|legend|image source|"
+    r"image \d+ (?:of|/) \d+|view \d+ (?:images?|photos?)|video loading|loading|\d+\s?/\s?\d+|"
+    r"bild \d+ (?:von|/) \d+|이미지 확대(?:보기)?|拡大(?:する)?|画像を拡大|"
     r"advertisement|anzeige|(?:i|×|x)(?=\s|$))\s*",
     re.I,
 )
@@ -213,20 +217,22 @@ def words_beside(scope: HtmlElement, keep_out: set[HtmlElement]) -> tuple[str | 
         if following is None or node in keep_out:
             node = node.getparent() if node is not None else None
             continue
-        if (
-            following not in keep_out
-            and isinstance(following.tag, str)
-            and len(following.text_content()) <= MAX_FIGURE_TEXT
-            and not any(True for _ in following.iter(*PHOTO_TAGS))
-        ):
-            if (
-                any(line.name != "plain" for line in _lines(following))
-                or CAPTION_NAME.search(class_words(following))
-                or CREDIT_NAME.search(class_words(following))
-            ):
-                return figure_words(following)
+        if following not in keep_out and _is_caption_part(following):
+            return figure_words(following)
         node = node.getparent() if node is not None else None
     return None, None, path_of(scope)
+
+
+def _is_caption_part(element: HtmlElement) -> bool:
+    """True for a part without images that is named, or holds what is named, a caption or credit."""
+    if not isinstance(element.tag, str) or len(element.text_content()) > MAX_FIGURE_TEXT:
+        return False
+    if any(True for _ in element.iter(*PHOTO_TAGS)):
+        return False
+    words = class_words(element)
+    if CAPTION_NAME.search(words) or CREDIT_NAME.search(words):
+        return True
+    return any(line.name != "plain" for line in _lines(element))
 
 
 def key_words(text: str) -> str:

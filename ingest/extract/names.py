@@ -10,7 +10,8 @@ from schemas.articles import clean
 
 _LEAD: Final = re.compile(
     r"^(?:(?:written|reported|analysis|story|text|article|opinion|words)\s+)?(?:by|von|por|par|di|door|av|af|od|przez|szerző|"
-    r"oleh|penulis|nguồn|tác giả|autor(?:in|en|innen|es|a|as)?|auteur|redaktion|reporter|text|texto|texte|testo|skrevet av|"
+    r"oleh|penulis|nguồn|tác giả|autor(?:in|en|innen|es|a|as)?|auteur|redaktion|reporter|text|texto|texte|"
+    r"testo|skrevet av|"
     r"yazar|автор|текст|文|記者|글)\b\s*[:：]?\s*(?=\S)",
     re.I,
 )

@@ -93,10 +93,10 @@ def charset_of(body: bytes, content_type: str | None) -> str:
     header = _HEADER_CHARSET.search(content_type or "")
     meta = _META_CHARSET.search(body[:_META_WINDOW])
     for label in (header.group(1) if header else None, meta.group(1).decode("ascii") if meta else None):
-        name = _codec(label)
-        if name and name != "utf-8":
-            return name
-        if name:  # declared UTF-8 with some bad bytes: still UTF-8 if most of it is
+        codec = _codec(label)
+        if codec and codec != "utf-8":
+            return codec
+        if codec:  # declared UTF-8 with some bad bytes: still UTF-8 if most of it is
             bad = body.decode("utf-8", "replace").count("\ufffd")
             if bad * 200 < len(body):
                 return "utf-8"
@@ -170,7 +170,7 @@ def path_of(element: HtmlElement) -> str:
         if node.get("id"):
             steps.append(f"{step}#{_ascii(node.get('id', ''))}")
             break
-        same = [s for s in node.itersiblings(node.tag, preceding=True)]
+        same = list(node.itersiblings(node.tag, preceding=True))
         steps.append(f"{step}[{len(same) + 1}]" if same else step)
         node = node.getparent()
     return "/".join(reversed(steps)) or str(element.tag)

@@ -179,6 +179,14 @@ def _images(
             yield element
 
 
+# Words that keep a part out of the text but are what figures are called.
+_FIGURE_PARTS: Final = """
+bildunterschrift caption captions carousel copyright credit credits embed embeds figcaption gallery hidden legend modal
+overlay player skip slick slider slideshow swiper tooltip widget
+"""
+_FIGURE_WORDS: Final = frozenset(_FIGURE_PARTS.split())
+
+
 def _beside(element: HtmlElement, holds_body: set[HtmlElement]) -> bool:
     """True for a part that by its names stands beside the article; figures and what they hold are judged apart."""
     if element in holds_body or element.tag in ("img", "figure", "figcaption", "picture", "source", "amp-img"):
@@ -186,33 +194,7 @@ def _beside(element: HtmlElement, holds_body: set[HtmlElement]) -> bool:
     reason = away_reason(element)
     if reason is None or (reason in ("teaser", "teasers", "promo", "sidebar") and not _has_link(element)):
         return False
-    if reason in (
-        "caption",
-        "captions",
-        "credit",
-        "credits",
-        "copyright",
-        "gallery",
-        "slideshow",
-        "carousel",
-        "swiper",
-        "slick",
-        "slider",
-        "embed",
-        "embeds",
-        "legend",
-        "overlay",
-        "hidden",
-        "modal",
-        "player",
-        "widget",
-        "tooltip",
-        "skip",
-        "figcaption",
-        "bildunterschrift",
-    ):
-        return False
-    return True
+    return reason not in _FIGURE_WORDS
 
 
 def _has_link(element: HtmlElement) -> bool:

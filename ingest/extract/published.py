@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from lxml.html import HtmlElement
@@ -129,15 +130,10 @@ def _shown_dates(tree: HtmlElement, head: HtmlElement | None) -> Iterator[dates.
 def _around(tree: HtmlElement, head: HtmlElement | None) -> Iterator[HtmlElement]:
     if head is None:
         return
-    seen = 0
     root: HtmlElement = head
     for _ in range(4):
         parent = root.getparent()
         if parent is None or parent.tag in ("body", "html", "main"):
             break
         root = parent
-    for element in root.iter("time", "span", "div", "p", "li", "dd", "a", "em"):
-        seen += 1
-        if seen > _NEAR:
-            return
-        yield element
+    yield from islice(root.iter("time", "span", "div", "p", "li", "dd", "a", "em"), _NEAR)

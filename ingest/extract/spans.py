@@ -97,7 +97,12 @@ class Finder:
             return self._shown(raw)
         if via == "json":
             plain = json.dumps(raw, ensure_ascii=False)[1:-1]
-            forms = (plain, plain.replace("/", "\\/"), json.dumps(raw)[1:-1], json.dumps(raw)[1:-1].replace("/", "\\/"))
+            forms: tuple[str, ...] = (
+                plain,
+                plain.replace("/", "\\/"),
+                json.dumps(raw)[1:-1],
+                json.dumps(raw)[1:-1].replace("/", "\\/"),
+            )
         else:
             forms = (
                 raw,

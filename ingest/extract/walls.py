@@ -18,8 +18,10 @@ ENOUGH: Final = 120
 _WINDOW: Final = 4000
 
 _BOT: Final = re.compile(
-    r"just a moment|checking your browser|attention required|verify (?:that )?you are (?:a )?human|are you a robot|unusual traffic|"
-    r"access (?:to this page has been )?denied|enable javascript and cookies to continue|captcha|ddos protection|request unsuccessful|"
+    r"just a moment|checking your browser|attention required|verify (?:that )?you are (?:a )?human|"
+    r"are you a robot|unusual traffic|"
+    r"access (?:to this page has been )?denied|enable javascript and cookies to continue|captcha|"
+    r"ddos protection|request unsuccessful|"
     r"pardon our interruption|bot detection|security check",
     re.I,
 )
@@ -27,14 +29,17 @@ _BOT_MARK: Final = re.compile(
     r"cf-challenge|cf_chl|captcha-delivery|perimeterx|px-captcha|_incapsula_|datadome|hcaptcha|g-recaptcha", re.I
 )
 _CONSENT: Final = re.compile(
-    r"before you continue|we (?:and our partners )?(?:value|use|store).{0,60}(?:privacy|cookies)|accept (?:all )?cookies|cookie consent|"
+    r"before you continue|we (?:and our partners )?(?:value|use|store).{0,60}(?:privacy|cookies)|"
+    r"accept (?:all )?cookies|cookie consent|"
     r"zustimmen und weiter|werbung und tracking|mit werbung weiterlesen|accepter et continuer|aceptar y continuar",
     re.I,
 )
 _LOGIN: Final = re.compile(r"^(?:log ?in|sign ?in|anmelden|einloggen|connexion|iniciar sesión|login)\b", re.I)
 _GONE: Final = re.compile(
-    r"\b404\b|page (?:you.{0,40} )?(?:not found|could not be found|does(?:n.t| not) exist|no longer)|seite (?:wurde )?nicht gefunden|"
-    r"page (?:introuvable|non trouvée)|página no encontrada|pagina non trovata|siden (?:finnes|findes) ikke|sidan (?:hittades|finns) inte|"
+    r"\b404\b|page (?:you.{0,40} )?(?:not found|could not be found|does(?:n.t| not) exist|no longer)|"
+    r"seite (?:wurde )?nicht gefunden|"
+    r"page (?:introuvable|non trouvée)|página no encontrada|pagina non trovata|siden (?:finnes|"
+    r"findes) ikke|sidan (?:hittades|finns) inte|"
     r"ページが見つかりません|페이지를 찾을 수 없",
     re.I,
 )
