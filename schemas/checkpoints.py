@@ -61,7 +61,7 @@ class Note:
         if any(char < " " and char != "\n" for char in whole):
             raise InvalidValue("a note has no control characters but newline")
         text, separator, lines = whole.rpartition("\n\n")
-        if not separator or not text or not lines.endswith("\n"):
+        if not separator or not lines.endswith("\n"):
             raise InvalidValue(
                 "a note is a text, an empty line, and signature lines that each end in a newline"
             )

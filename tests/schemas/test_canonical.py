@@ -25,7 +25,7 @@ def test_what_is_written_reads_back(value: Any) -> None:
 
 
 def test_the_form() -> None:
-    value = {"b": [1, True, None, "é\u2028\x7f"], "a": "\x00\n\"\\/\x1f", "A": {}}
+    value = {"b": [1, True, None, "é\u2028\x7f"], "a": '\x00\n"\\/\x1f', "A": {}}
     assert dumps(value) == (
         '{"A":{},"a":"\\u0000\\n\\"\\\\/\\u001f","b":[1,true,null,"é\u2028\x7f"]}'.encode()
     )  # RFC 8785 section 3.2.2.2

@@ -23,6 +23,7 @@ from schemas.http1 import (
 )
 
 OK = "HTTP/1.1 200 OK"
+CHUNKED = ("Transfer-Encoding", "chunked")
 token = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", min_size=1, max_size=12)
 value = st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_categories=("Cc", "Zs")), max_size=20)
 # Names that would change the framing are left to the tests of framing.
@@ -105,11 +106,11 @@ def test_any_bytes_are_read_somehow(data: bytes) -> None:
         (message(b"2\r\nab\r\n0\r\n\r\n", ("Transfer-Encoding", "Chunked ")), b"ab", "chunked", None, b""),
         (message(b"2\r\nab\r\n0\r\n\r\n", ("Transfer-Encoding", "identity, chunked")), b"ab", "chunked", None, b""),
         (message(b"2\nab\n0\n\n", ("Transfer-Encoding", "chunked")), b"ab", "chunked", None, b""),
-        (message(b" 02 ;x=\"y\"\r\nab\r\n00\r\nT: v\r\n\r\nZ", ("Transfer-Encoding", "chunked")), b"ab", "chunked", None, b"Z"),
+        (message(b" 02 ;x=\"y\"\r\nab\r\n00\r\nT: v\r\n\r\nZ", CHUNKED), b"ab", "chunked", None, b"Z"),
         (message(b"2\r\nab\r\n0\r\nT: v", ("Transfer-Encoding", "chunked")), b"ab", "chunked", "disconnect", b""),
-        (message(b"2\r\nabX\r\n0\r\n\r\n", ("Transfer-Encoding", "chunked")), b"ab", "chunked", "unspecified", b"X\r\n0\r\n\r\n"),
+        (message(b"2\r\nabX\r\n0\r\n\r\n", CHUNKED), b"ab", "chunked", "unspecified", b"X\r\n0\r\n\r\n"),
         (message(b"2\r\nab\r\nzz\r\n", ("Transfer-Encoding", "chunked")), b"ab", "chunked", "unspecified", b"zz\r\n"),
-        (message(b"fffffffffffffffff\r\nab", ("Transfer-Encoding", "chunked")), b"fffffffffffffffff\r\nab", "unreadable", "unspecified", b""),
+        (message(b"fffffffffffffffff\r\nab", CHUNKED), b"fffffffffffffffff\r\nab", "unreadable", "unspecified", b""),
         (message(b"<html>", ("Transfer-Encoding", "chunked")), b"<html>", "unreadable", "unspecified", b""),
         (message(b"", ("Transfer-Encoding", "chunked")), b"", "chunked", "disconnect", b""),
         (message(b"abc", ("Transfer-Encoding", "identity"), ("Content-Length", "2")), b"ab", "length", None, b"c"),
@@ -153,7 +154,8 @@ def test_sloppy_heads_are_read(head: bytes, headers: list[tuple[str, str]]) -> N
 
 
 @pytest.mark.parametrize(
-    "block", [b"", b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK\r\nA: 1\r\n", b"<html>\r\n\r\nx", b"HTTP/2 200\r\n\r\n", b"\r\n\r\n"]
+    "block",
+    [b"", b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK\r\nA: 1\r\n", b"<html>\r\n\r\nx", b"HTTP/2 200\r\n\r\n", b"\r\n\r\n"],
 )
 def test_an_unreadable_head_leaves_no_payload(block: bytes) -> None:
     view = parse_response(block)
@@ -162,7 +164,9 @@ def test_an_unreadable_head_leaves_no_payload(block: bytes) -> None:
         entity_body(view, 100)
 
 
-@pytest.mark.parametrize("block", [b"", b"GET / HTTP/1.1", b"GET\r\n\r\n", b"GET / a HTTP/1.1\r\n\r\n", b"GET / HTTP/2\r\n\r\n"])
+@pytest.mark.parametrize(
+    "block", [b"", b"GET / HTTP/1.1", b"GET\r\n\r\n", b"GET / a HTTP/1.1\r\n\r\n", b"GET / HTTP/2\r\n\r\n"]
+)
 def test_an_unreadable_request_is_refused(block: bytes) -> None:
     with pytest.raises(InvalidValue):
         parse_request(block)

@@ -175,7 +175,9 @@ def test_resolution(reference: str, resolved: str) -> None:
     assert join("http://a/b/c/d;p?q", reference) == resolved
 
 
-@pytest.mark.parametrize("reference", ["mailto:x@example.org", "javascript:void(0)", "data:,x", "tel:+1", "//", "http:"])
+@pytest.mark.parametrize(
+    "reference", ["mailto:x@example.org", "javascript:void(0)", "data:,x", "tel:+1", "//", "http:"]
+)
 def test_references_elsewhere_are_refused(reference: str) -> None:
     with pytest.raises(InvalidValue):
         join("http://a/b", reference)
