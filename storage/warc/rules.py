@@ -119,6 +119,13 @@ REQUIRED_BY: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+def proper(name: str) -> str:
+    """A field's name as the standard writes it, from the lower-case form: `warc-record-id` ->
+    `WARC-Record-ID`.
+    """
+    return "-".join(part.upper() if part in ("warc", "id", "ip", "uri") else part.title() for part in name.split("-"))
+
+
 def is_uri(text: str) -> bool:
     """True for an absolute RFC 3986 URI that is written out: percent-encoded, no white space, no angle
     brackets.
@@ -135,10 +142,10 @@ def check_draft(draft: Draft, *, block_digest: Digest, warcinfo_id: str | None) 
     utc(draft.date)
     present = _fields_of(draft, warcinfo_id)
     for name in REQUIRED_BY.get(draft.type, ()):
-        _need(name in present, f"a {draft.type} record shall have {name}", SECTIONS[name])
+        _need(name in present, f"a {draft.type} record shall have {proper(name)}", SECTIONS[name])
     for name in sorted(present):
         allowed = draft.type in ALLOWED_IN.get(name, _ALL)
-        _need(allowed, f"a {draft.type} record shall not have {name}", SECTIONS.get(name, "6"))
+        _need(allowed, f"a {draft.type} record shall not have {proper(name)}", SECTIONS.get(name, "6"))
     named = warcinfo_id is not None or draft.type == "warcinfo"
     _need(named, f"a {draft.type} record names its warcinfo", "5.16")
     _check_ids(draft)
