@@ -206,7 +206,7 @@ class Crawler:
         for child in listing.children[:MAX_CHILDREN]:
             more, new = await self._poll_child(outlet, child, capture)
             keys, found = (*keys, *more), found + new
-        self._polled(outlet, source, capture, keys, found=found)
+        self._polled(outlet, source, capture, keys, found=found, published=frontier.instants(items))
 
     async def _poll_child(self, outlet: Outlet, url: str, parent: Capture) -> tuple[tuple[str, ...], int]:
         """One sitemap of a sitemap index."""
@@ -215,16 +215,12 @@ class Crawler:
             if not capture.usable:
                 return (), 0
             body, _ = await asyncio.to_thread(self.archive.entity, capture)
-            return self._announce(
-                outlet, discover.parse_source(body, capture.url, capture.media_type).items, capture
-            )
+            return self._announce(outlet, discover.parse_source(body, capture.url, capture.media_type).items, capture)
         except (InvalidValue, HostBusy) as error:
             self.say(f"{outlet.id}: sitemap {url} was left out: {error}")
             return (), 0
 
-    def _announce(
-        self, outlet: Outlet, items: Sequence[Item], capture: Capture
-    ) -> tuple[tuple[str, ...], int]:
+    def _announce(self, outlet: Outlet, items: Sequence[Item], capture: Capture) -> tuple[tuple[str, ...], int]:
         """Note announced items of the outlet's own site; their keys, and how many are new."""
         pairs = announced(outlet, items)
         with self.archive.catalog.begin() as tx:
@@ -233,12 +229,22 @@ class Crawler:
         return tuple(key for key, _ in pairs), len(new)
 
     def _polled(
-        self, outlet: Outlet, source: SourceState, capture: Capture, keys: Sequence[str], *, found: int
+        self,
+        outlet: Outlet,
+        source: SourceState,
+        capture: Capture,
+        keys: Sequence[str],
+        *,
+        found: int,
+        published: Sequence[int] = (),
     ) -> None:
         now = self.now()
         gap = frontier.is_gap(source.last_keys, keys)
         fresh = capture.status != 304
-        seconds = frontier.poll_interval(found=found, window=len(keys), every=outlet.every, failures=0)
+        direct = capture.url == source.url  # validators of a page that was redirected to are not its own
+        seconds = frontier.poll_interval(
+            found=found, window=len(keys), every=outlet.every, failures=0, published=published, now=now, seed=source.url
+        )
         with self.archive.catalog.begin() as tx:
             tx.frontier.source_polled(
                 source.id,
@@ -247,14 +253,16 @@ class Crawler:
                 ok=True,
                 keys=list(keys) if fresh else None,
                 gap=gap,
-                etag=capture.etag if fresh else source.etag,
-                last_modified=capture.last_modified if fresh else source.last_modified,
+                etag=(capture.etag if direct else None) if fresh else source.etag,
+                last_modified=(capture.last_modified if direct else None) if fresh else source.last_modified,
                 last_capture=capture.id if fresh else source.last_capture,
             )
 
     def _poll_failed(self, outlet: Outlet, source: SourceState, capture: Capture) -> None:
         now = self.now()
-        seconds = frontier.poll_interval(found=0, window=0, every=outlet.every, failures=source.failures + 1)
+        seconds = frontier.poll_interval(
+            found=0, window=0, every=outlet.every, failures=source.failures + 1, seed=source.url
+        )
         with self.archive.catalog.begin() as tx:
             tx.frontier.source_polled(
                 source.id,
@@ -302,9 +310,7 @@ class Crawler:
         assert capture is not None
         return capture
 
-    async def _hop(
-        self, url: str, context: Context, headers: Sequence[tuple[str, str]], cookies: Cookies
-    ) -> Capture:
+    async def _hop(self, url: str, context: Context, headers: Sequence[tuple[str, str]], cookies: Cookies) -> Capture:
         robots = await self._robots_for(url, context.outlet_id)
         if not robots.allowed(url):
             denied = Exchange(
@@ -407,6 +413,8 @@ class Crawler:
     def _settle(self, item: ItemState, capture: Capture, version: VersionRow | None, *, new: bool) -> None:
         """Note how it went and when to look again."""
         fields = frontier.settle(item, capture, now=self.now(), schedule=self.settings.recheck, changed=new)
+        if capture.url != item.url and "etag" in fields:  # validators of a page that was redirected to
+            fields |= {"etag": None, "last_modified": None}
         if version is not None:
             fields["article_id"] = version.article_id
         with self.archive.catalog.begin() as tx:

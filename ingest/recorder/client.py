@@ -217,13 +217,14 @@ class Recorder:
 
     def _take(self, origin: str) -> Wire | None:
         now = asyncio.get_running_loop().time()
-        kept = self._idle.get(origin, [])
+        kept = self._idle.pop(origin, [])
         while kept:
             wire = kept.pop()
             if wire.fresh(now):
+                if kept:
+                    self._idle[origin] = kept
                 return wire
             wire.close()
-        self._idle.pop(origin, None)
         return None
 
     def _keep(self, origin: str, wire: Wire) -> None:
