@@ -65,13 +65,9 @@ def _multiply_two(a: int, p: _Point, b: int, q: _Point) -> _Point:
     found = _NEUTRAL
     for bit in range(max(a.bit_length(), b.bit_length()) - 1, -1, -1):
         found = _add(found, found)
-        match (a >> bit & 1, b >> bit & 1):
-            case (1, 1):
-                found = _add(found, both)
-            case (1, 0):
-                found = _add(found, p)
-            case (0, 1):
-                found = _add(found, q)
+        addend = (None, q, p, both)[(a >> bit & 1) << 1 | b >> bit & 1]
+        if addend is not None:
+            found = _add(found, addend)
     return found
 
 

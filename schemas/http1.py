@@ -345,17 +345,18 @@ def _inflate_deflate(data: bytes, limit: int) -> tuple[bytes, str | None]:
 def _inflate_into(out: bytearray, inflater: zlib._Decompress, data: bytes, limit: int) -> str | None:
     pending = data
     try:
-        while not inflater.eof:
+        while True:
             piece = inflater.decompress(pending, _INFLATE_STEP)
             out += piece
             if len(out) > limit:
                 return "limit"
+            if inflater.eof:
+                return None
             pending = inflater.unconsumed_tail
-            if not inflater.eof and not pending and not piece:
+            if not pending and not piece:
                 return "truncated"
     except zlib.error:
         return "truncated"
-    return None
 
 
 def _unreadable(block: bytes, informational: tuple[bytes, ...]) -> ResponseView:

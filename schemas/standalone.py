@@ -186,6 +186,12 @@ something is wrong; 2: called wrongly.
 """
 
 from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.stderr.write("verify.py needs Python 3.11 or later\\n")
+    sys.exit(2)
 '''
 
 _TAIL: Final = """
