@@ -5,10 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.house.tree import FLOORS, ROOT, modules
 
@@ -57,7 +61,11 @@ def offended(tmp_path_factory: pytest.TempPathFactory) -> str:
     shutil.copy(ROOT / "pyproject.toml", folder)
     for floor in FLOORS:
         shutil.copytree(ROOT / floor, folder / floor, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests" / "house", folder / "tests" / "house")  # the contract types
     for path, line in OFFENCES.values():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        for package in (folder / path).parents[: path.count("/")]:
+            (package / "__init__.py").touch()
         with (folder / path).open("a", encoding="utf-8") as file:
             file.write(f"\n{line}\n")
     done = lint(folder)
@@ -117,3 +125,51 @@ def test_schemas_knows_no_disk_network_clock_or_chance() -> None:
                 seen.append(f"{where}:{line}: imports {name}")
         seen += [f"{where}:{line}: calls {name}()" for line, name in impure_calls(tree)]
     assert not seen, "\n".join(seen)
+
+# What may be declared without being imported by us, and why.
+UNSEEN = {
+    "lxml-html-clean": "trafilatura's fallback needs it, and older installers miss the extra that asks for it",
+    "psycopg": "SQLAlchemy loads it where the catalog's URL says postgresql+psycopg",
+    "brotli": "locked for bodies that a server sends so without being asked",
+    "zstandard": "locked for bodies that a server sends so without being asked",
+    "rfc3161-client": "locked for the timestamps of storage.log",
+    "jinja2": "locked for ops.web",
+    "starlette": "locked for ops.web",
+    "uvicorn": "locked for ops.web",
+}
+# Without a room: no state, no I/O, no types that could leak (ops/decisions/0001-packaging.md).
+ROOMLESS = {"brotli", "zlib_ng", "zstandard"}
+
+
+def foreign() -> dict[str, str]:
+    """Top-level name of every import that is neither ours nor the standard library's -> one file that has it."""
+    found = {}
+    for floor in FLOORS:
+        for path in modules(floor):
+            for line, name in imports(ast.parse(path.read_bytes())):
+                top = name.partition(".")[0]
+                if top not in sys.stdlib_module_names and top not in FLOORS:
+                    found[top] = f"{path.relative_to(ROOT)}:{line}"
+    return found
+
+
+def test_what_is_declared_is_imported_and_the_other_way_round() -> None:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    declared = {canonicalize_name(Requirement(text).name) for text in table["project"]["dependencies"]}
+    of_module = {
+        module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()
+    }
+    imported: set[str] = set()
+    for module, where in foreign().items():
+        sources = of_module.get(module, set()) & declared
+        # botocore comes with boto3, and is of one release with it.
+        assert sources or module == "botocore", f"{where}: {module} is not in pyproject.toml"
+        imported |= sources
+    assert declared - imported <= set(UNSEEN)
+
+
+def test_every_foreign_library_has_a_room() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    housed = {name for contract in contracts for name in contract.get("protected_modules", [])}
+    homeless = {name: where for name, where in foreign().items() if name not in housed | ROOMLESS}
+    assert not homeless
