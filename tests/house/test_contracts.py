@@ -132,6 +132,7 @@ UNSEEN = {
     "psycopg": "SQLAlchemy loads it where the catalog's URL says postgresql+psycopg",
     "brotli": "locked for bodies that a server sends so without being asked",
     "zstandard": "locked for bodies that a server sends so without being asked",
+    "fastwarc": "its command checks our segments, a second opinion beside every archive",
     "rfc3161-client": "locked for the timestamps of storage.log",
     "jinja2": "locked for ops.web",
     "starlette": "locked for ops.web",
