@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.demo.server import PaperServer
 from tests.support.newsroom import Newsroom
 from tests.support.services import (
     S3_KEY,
@@ -85,6 +86,13 @@ def tls_newsroom() -> Iterator[Newsroom]:
     """The world over TLS, running and empty; `ca_file` is what a client must trust."""
     with Newsroom(tls=True) as room:
         yield room
+
+
+@pytest.fixture
+def paper() -> Iterator[PaperServer]:
+    """The Harbour Lantern by address over plain HTTP, running, in its first edition."""
+    with PaperServer() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

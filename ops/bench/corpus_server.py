@@ -33,7 +33,8 @@ from typing import Self
 from urllib.parse import quote, urlsplit
 
 from ops.demo.certs import Authority
-from ops.demo.wire import Answer, Request, Send, WireServer, accepts_gzip, http_date, response, unchanged
+from ops.demo.messages import Request, accepts_gzip, http_date, response, unchanged
+from ops.demo.wire import Answer, Send, WireServer
 
 FEED = "/feed.xml"
 SITEMAP = "/sitemap-news.xml"

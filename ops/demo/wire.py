@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from email.utils import formatdate, parsedate_to_datetime
-from http import HTTPStatus
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+
+from ops.demo.messages import Request, response
 
 LOOPBACK = "127.0.0.1"
 #: Bytes of a request head that are read before the server gives up; browsers send far less than 64 KiB.
@@ -37,44 +35,6 @@ BACKLOG = 512
 TLS_SHUTDOWN = 1.0
 #: Bytes in one write of a flood: large enough to be quick, small enough to stop soon after the client leaves.
 FLOOD_WRITE = 1 << 16
-
-Headers = Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """One request as it came: the raw bytes, and the same taken apart."""
-
-    method: str
-    target: str
-    version: str
-    headers: tuple[tuple[str, str], ...]
-    raw: bytes
-    body: bytes = b""
-    scheme: str
-    sni: str | None
-    connection: int
-    at: float
-    """Wall clock, seconds since 1970."""
-    monotonic: float
-    """Monotonic clock, seconds; differences between requests are the pace."""
-
-    def header(self, name: str) -> str | None:
-        """The first value of a header, or None."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers if key.lower() == wanted), None)
-
-    @property
-    def path(self) -> str:
-        """The path of the target, without its query."""
-        return urlsplit(self.target).path if "://" in self.target else self.target.partition("?")[0]
-
-    @property
-    def host(self) -> str:
-        """The host that was asked for, lower case, without port; empty where none was named."""
-        value = (self.header("host") or "").strip().lower()
-        name, _, port = value.rpartition(":")
-        return name if name and port.isdigit() else value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -329,9 +289,7 @@ class WireServer:
                 await writer.wait_closed()
             self._tasks.discard(task)
 
-    async def _one(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection
-    ) -> bool:
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection) -> bool:
         """Answer one request; False once the connection is to end."""
         try:
             request = await self._read(reader, connection)
@@ -384,9 +342,7 @@ def _sni_of(writer: asyncio.StreamWriter) -> str | None:
     return getattr(tls.context, "server_name", None) if tls is not None else None
 
 
-async def _play(
-    step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange
-) -> bool:
+async def _play(step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange) -> bool:
     """Do one step; False where it ended the connection."""
     match step:
         case Send():
@@ -431,77 +387,3 @@ async def _flood(step: Flood, writer: asyncio.StreamWriter, exchange: Exchange) 
         await _write(writer, exchange, piece)
         left = None if left is None else left - len(piece)
         await asyncio.sleep(0)  # other connections are served meanwhile
-
-
-# -- bytes of ordinary responses --------------------------------------------------------------------------
-
-
-def response(
-    status: int,
-    *,
-    headers: Iterable[tuple[str, str]] = (),
-    body: bytes = b"",
-    reason: str | None = None,
-    version: str = "HTTP/1.1",
-    chunked: int = 0,
-    framed: bool = True,
-    head_only: bool = False,
-) -> bytes:
-    """The bytes of a response: head, then the body whole or in chunks of `chunked` bytes.
-
-    `framed` adds Content-Length or Transfer-Encoding (never to 1xx, 204 and 304); without it the caller's
-    headers stand alone, right or wrong. `head_only` is for HEAD.
-    """
-    bodiless = status < 200 or status in (204, 304)
-    lines = [f"{version} {status} {reason if reason is not None else _reason(status)}".rstrip()]
-    lines += [f"{name}: {value}" for name, value in headers]
-    if framed and not bodiless:
-        lines.append("Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}")
-    head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-    if bodiless or head_only:
-        return head
-    return head + (chunks(body, chunked) if chunked else body)
-
-
-def chunks(body: bytes, size: int, *, end: bytes = b"0\r\n\r\n") -> bytes:
-    """A body in chunk framing, `size` bytes a chunk; `end` is the terminator, trailers included."""
-    parts = (body[start : start + size] for start in range(0, len(body), size))
-    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + end
-
-
-def gzipped(body: bytes) -> bytes:
-    """The body as a gzip stream without a time in it, so that the same body gives the same bytes."""
-    return gzip.compress(body, mtime=0)
-
-
-def http_date(seconds: float) -> str:
-    """An IMF-fixdate (RFC 9110, 5.6.7)."""
-    return formatdate(seconds, usegmt=True)
-
-
-def accepts_gzip(request: Request) -> bool:
-    """Whether the client said that it takes gzip."""
-    codings = (request.header("accept-encoding") or "").lower().split(",")
-    return any(coding.partition(";")[0].strip() in ("gzip", "*") for coding in codings)
-
-
-def unchanged(request: Request, *, etag: str | None, modified: float | None) -> bool:
-    """Whether the client's validators still hold (RFC 9110, 13.2.2: If-None-Match goes first)."""
-    tags = request.header("if-none-match")
-    if tags is not None:
-        bare = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-        return etag is not None and (etag.removeprefix("W/") in bare or "*" in bare)
-    since = request.header("if-modified-since")
-    if since is None or modified is None:
-        return False
-    try:
-        return int(modified) <= parsedate_to_datetime(since).timestamp()
-    except ValueError:
-        return False
-
-
-def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""

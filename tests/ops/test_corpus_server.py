@@ -97,7 +97,12 @@ def test_percent_encoded_form_of_a_url_is_the_same_page(server: CorpusServer) ->
 
 @pytest.mark.parametrize(
     "url",
-    ["https://one.example/b", "https://one.example/b?id=7", "https://two.example/a.html", "https://x.example/"],
+    [
+        "https://one.example/b",
+        "https://one.example/b?id=7",
+        "https://two.example/a.html",
+        "https://x.example/",
+    ],
 )
 def test_everything_else_is_missing(server: CorpusServer, url: str) -> None:
     assert fetch(server, url)[0] == 404
@@ -147,7 +152,15 @@ def test_unusable_manifest_names_the_line(tmp_path: Path, line: str) -> None:
 
 
 def test_command_serves_until_terminated(manifest: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ops.bench.corpus_server", "--manifest", manifest, "--dir", tmp_path / "out"]
+    command = [
+        sys.executable,
+        "-m",
+        "ops.bench.corpus_server",
+        "--manifest",
+        manifest,
+        "--dir",
+        tmp_path / "out",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from ops.demo.wire import Answer, Request, Send, response
+from ops.demo.messages import Request, response
+from ops.demo.wire import Answer, Send
 from tests.support import faults
 from tests.support.newsroom import Newsroom, dead_port
 from tests.support.services import Bucket
@@ -125,9 +126,7 @@ def test_connection_is_kept_and_its_requests_told_apart(newsroom: Newsroom) -> N
     newsroom.page("/a", "first")
     newsroom.page("/b", "second")
     with socket.create_connection(("127.0.0.1", newsroom.port)) as stream:
-        stream.sendall(
-            b"GET /a HTTP/1.1\r\nHost: x.example\r\n\r\nGET /b?q=1 HTTP/1.0\r\nHost: x.example\r\n\r\n"
-        )
+        stream.sendall(b"GET /a HTTP/1.1\r\nHost: x.example\r\n\r\nGET /b?q=1 HTTP/1.0\r\nHost: x.example\r\n\r\n")
         got = read_all(stream)
     assert len(newsroom.connections) == 1
     assert newsroom.connections[0].sent == got

@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops.demo.wire import Cut, Flood, Pause, Reset, Send, Stall, Step, chunks, response
+from ops.demo.messages import chunks, response
+from ops.demo.wire import Cut, Flood, Pause, Reset, Send, Stall, Step
 
 Script = list[Step | bytes]
 
@@ -250,9 +251,7 @@ def informational_for_ever(body: bytes) -> Script:
 
 def too_many_requests(body: bytes, *, after: str = "2") -> Script:
     """429 with Retry-After (seconds or a date)."""
-    return [
-        response(429, headers=[("Retry-After", after), ("Content-Type", "text/plain")], body=b"slow down\n")
-    ]
+    return [response(429, headers=[("Retry-After", after), ("Content-Type", "text/plain")], body=b"slow down\n")]
 
 
 def no_content(body: bytes) -> Script:

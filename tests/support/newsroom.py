@@ -20,22 +20,8 @@ from types import TracebackType
 from typing import Self
 
 from ops.demo.certs import Authority
-from ops.demo.wire import (
-    LOOPBACK,
-    Answer,
-    Close,
-    Connection,
-    Exchange,
-    Request,
-    Send,
-    Step,
-    WireServer,
-    accepts_gzip,
-    gzipped,
-    http_date,
-    response,
-    unchanged,
-)
+from ops.demo.messages import Request, accepts_gzip, gzipped, http_date, response, unchanged
+from ops.demo.wire import LOOPBACK, Answer, Close, Connection, Exchange, Send, Step, WireServer
 
 #: Bytes a chunk where a page asks for chunked framing without saying how large.
 CHUNK = 1024
@@ -154,9 +140,7 @@ class Newsroom:
         """Answer a path with a redirect; `to` stands in Location as it is."""
         self.page(path, b"moved\n", status=status, headers=[("Location", to)], host=host)
 
-    def raw(
-        self, path: str, *script: Script | Iterable[Script], host: str | None = None, keep: bool = False
-    ) -> None:
+    def raw(self, path: str, *script: Script | Iterable[Script], host: str | None = None, keep: bool = False) -> None:
         """Answer a path with exactly these bytes and steps; the connection ends afterwards unless `keep`."""
         steps: list[Step] = []
         for part in script:
