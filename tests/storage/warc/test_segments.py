@@ -250,7 +250,8 @@ def test_a_full_disk_takes_back_what_was_half_written(tmp_path: Path) -> None:
 
 
 def test_a_tail_torn_at_any_byte(tmp_path: Path) -> None:
-    """For each length of the file: exactly the whole records are found, and cutting leaves a whole segment."""
+    """For each length of the file: exactly the whole records are found, and cutting leaves a whole segment.
+    """
     writer, path = write_segment(tmp_path, seal=False)
     data = path.read_bytes()
     with path.open("rb") as stream:
