@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from html import escape
 
+from ops.demo import pictures
 from ops.demo.stories import Picture, Story, instant
 
 PAPER = "The Harbour Lantern"
@@ -127,7 +128,7 @@ def _json_ld(origin: str, story: Story) -> str:
         "inLanguage": story.language,
         "articleSection": story.section,
         "isAccessibleForFree": story.access == "free",
-        "author": [{"@type": "Person", "name": name.removeprefix("By ")} for name in story.authors],
+        "author": [{"@type": "Person", "name": name} for name in story.authors],
         "publisher": {"@type": "NewsMediaOrganization", "name": PAPER, "url": origin + "/"},
         "image": [_image_ld(origin, picture) for picture in story.photos],
     }
@@ -145,7 +146,8 @@ def _classic(story: Story) -> str:
     """Headline, standfirst, byline and date, lead photo, text: the paper's own pages."""
     moment = instant(story.published)
     shown = f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M}"
-    names = ", ".join(f'<a rel="author" href="/people">{escape(name)}</a>' for name in story.authors)
+    links = ", ".join(f'<a rel="author" href="/people">{escape(name)}</a>' for name in story.authors)
+    names = escape(story.byline) if story.byline else links
     changed = f'<p class="changed">Updated <time datetime="{story.modified}">later</time></p>' if story.modified else ""
     lead = f'<p class="standfirst">{escape(story.standfirst)}</p>\n' if story.standfirst else ""
     photos = [_figure(picture) for picture in story.photos]
@@ -180,7 +182,8 @@ def _paragraphs(story: Story) -> str:
 def _figure(picture: Picture) -> str:
     """A photo with caption and credit in one of the ways that papers have of writing them."""
     caption, credit = escape(picture.caption), escape(picture.credit)
-    image = f'<img src="{picture.path}" alt="{escape(picture.alt)}" width="96" height="64">'
+    size = f'width="{pictures.WIDTH}" height="{pictures.HEIGHT}"'
+    image = f'<img src="{picture.path}" alt="{escape(picture.alt)}" {size}>'
     match picture.style:
         case "span":
             words = f'<figcaption>{caption} <span class="credit">{credit}</span></figcaption>'

@@ -13,8 +13,9 @@ from html import escape
 
 #: Pixels on a side of one JPEG block.
 BLOCK = 8
-#: Blocks across and down a photo of the paper: 96 x 64 pixels are enough to be recognised as one.
-ACROSS, DOWN = 12, 8
+#: Blocks across and down a photo of the paper: the size of a press photo on a page, in a few kilobytes.
+ACROSS, DOWN = 90, 60
+WIDTH, HEIGHT = ACROSS * BLOCK, DOWN * BLOCK
 #: Number of DC codes by length 1 to 16, and their categories (T.81, table K.3).
 DC_COUNTS = bytes([0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
 DC_CATEGORIES = bytes(range(12))
@@ -32,7 +33,8 @@ def levels_of(name: str) -> list[list[int]]:
     """The mosaic that belongs to a name: rows of grey levels."""
     seed = hashlib.sha256(name.encode()).digest()
     return [
-        [(seed[(x + y) % 32] // 3 + seed[(x * y) % 32] // 3 + 12 * y) % 256 for x in range(ACROSS)] for y in range(DOWN)
+        [(seed[(x + y) // 6 % 32] // 3 + seed[x // 6 * (y // 6) % 32] // 3 + y) % 256 for x in range(ACROSS)]
+        for y in range(DOWN)
     ]
 
 

@@ -60,6 +60,8 @@ class Story:
     kind: str = "article"
     access: str = "free"
     layout: str = "classic"
+    byline: str | None = None
+    """How the page names the authors, where it is not a list of their names."""
     tags: tuple[str, ...] = ()
     photos: tuple[Picture, ...] = ()
     transfer: Transfer = "plain"
