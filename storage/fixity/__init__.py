@@ -1,0 +1,12 @@
+"""The audit: re-read everything, recompute everything, compare catalog, objects, open segments and log both
+ways.
+
+Reports, never repairs. `findings` holds what is reported, `segments` reads the bytes, `events` compares
+them with the rows and log entries that should follow from them, `run` puts the passes in order. The log by
+itself is left to `storage.log.fsck`, other people's WARC files to `storage.warc.check`.
+"""
+
+from storage.fixity.findings import AuditReport, Finding, Progress
+from storage.fixity.run import audit
+
+__all__ = ["AuditReport", "Finding", "Progress", "audit"]

@@ -1,0 +1,117 @@
+"""One event against what should follow from it: its catalog row and its log entry.
+
+The catalog's rows are made anew from the records by the functions that made them (`storage.events`,
+`storage.archive`) and must be equal, field by field. Rows and entries that nothing was read for are left to
+`run`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from schemas.articles import Article
+from schemas.captures import Capture
+from schemas.entries import Entry, article_entry, outlet_entry
+from schemas.errors import InvalidValue
+from schemas.outlets import Outlet
+from storage import events
+from storage.archive import entry_of, version_row
+from storage.catalog import Tx
+from storage.catalog.base import clean
+from storage.catalog.values import VersionRow
+from storage.events import Event
+from storage.fixity.findings import DAMAGED, MISSING, Findings
+from storage.fixity.segments import differing
+
+#: Texts of strangers, in which the catalog puts a sign where a database cannot hold theirs.
+_FOREIGN: Final = ("media_type", "location", "etag", "last_modified", "item_url")
+
+
+@dataclass(kw_only=True, slots=True)
+class EventAudit:
+    """Compares events as they are read, and counts those whose row was there."""
+
+    findings: Findings
+    captures: int = 0
+    versions: int = 0
+    outlets: dict[str, tuple[datetime, Outlet]] = field(default_factory=dict)  # newest change by outlet id
+
+    def check(self, tx: Tx, event: Event) -> None:
+        """Compare one whole event. Raises CatalogError, nothing for damage."""
+        try:
+            if event.kind == "capture":
+                self._capture(tx, event)
+            elif event.kind == "article":
+                self._article(tx, event)
+            elif event.kind == "outlet":
+                self._outlet(tx, event)
+        except InvalidValue as error:
+            self.findings.add(DAMAGED, f"{event.kind} {event.id}", f"its records cannot be read: {error.message}")
+
+    def _capture(self, tx: Tx, event: Event) -> None:
+        where = f"capture {event.id}"
+        row = tx.captures.get(event.id or "")
+        if row is None:
+            self.findings.add(MISSING, where, "its records are there, the catalog lacks its row")
+            return
+        self.captures += 1
+        wanted = replace(_as_kept(events.capture_of(event)), seq=row.seq, log_index=row.log_index)
+        if row != wanted:
+            names = ", ".join(differing(row, wanted))
+            self.findings.add(DAMAGED, where, f"the catalog has another {names} than its records")
+        self._entry(tx, where, row.log_index, entry_of(event))
+
+    def _article(self, tx: Tx, event: Event) -> None:
+        record = event.records[-1][0]
+        article = Article.from_block(record.block)
+        where = f"article {article.id}"
+        row = tx.articles.by_conversion(record.record_id)
+        if row is None:
+            self.findings.add(MISSING, where, f"conversion {record.record_id} is there, the catalog lacks its version")
+            return
+        self.versions += 1
+        refers = record.header("WARC-Refers-To") or ""
+        capture, main = tx.captures.get(refers), tx.records.get(refers)
+        if capture is None or main is None:
+            self.findings.add(MISSING, where, f"the catalog lacks the capture {refers} that it was made from")
+            return
+        if not self.findings.has(f"capture {refers}"):
+            self._version(where, row, version_row(event, article, capture, row.version, row.log_index))
+        entry = article_entry(conversion=event.digests()["conversion"], capture=main.digest)
+        self._entry(tx, where, row.log_index, entry)
+
+    def _version(self, where: str, row: VersionRow, wanted: VersionRow) -> None:
+        """All but what the catalog alone knows: its row id and when the version was last seen."""
+        wanted = replace(wanted, row_id=row.row_id, last_seen=max(row.last_seen, wanted.last_seen))
+        if row != wanted:
+            names = ", ".join(differing(row, wanted))
+            self.findings.add(
+                DAMAGED, where, f"version {row.version} in the catalog has another {names} than its record"
+            )
+
+    def _outlet(self, tx: Tx, event: Event) -> None:
+        change = events.outlet_change_of(event)
+        where = f"outlet change {event.id}"
+        known = self.outlets.get(change.outlet.id)
+        if known is None or known[0] <= change.at:
+            self.outlets[change.outlet.id] = (change.at, change.outlet)
+        found = tx.log.find(event.id or "", "outlet")
+        entry = outlet_entry(change=change.change, resource=event.digests()["resource"])
+        self._entry(tx, where, found.index if found is not None else None, entry)
+
+    def _entry(self, tx: Tx, where: str, index: int | None, wanted: Entry) -> None:
+        """The log entry of an event must be the one that its records make."""
+        row = tx.log.entry(index) if index is not None else None
+        if row is None:
+            if index is None or not self.findings.has(f"entry {index}"):
+                self.findings.add(MISSING, where, "the log has no entry for it")
+        elif row.body != wanted.encode() and not self.findings.has(f"entry {index}"):
+            self.findings.add(DAMAGED, where, f"log entry {index} is not that of its records")
+
+
+def _as_kept(capture: Capture) -> Capture:
+    """A capture as the catalog can hold it."""
+    texts: dict[str, Any] = {name: clean(getattr(capture, name)) for name in _FOREIGN}
+    return replace(capture, hints={k: clean(v) or "" for k, v in capture.hints.items()}, **texts)

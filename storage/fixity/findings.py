@@ -1,0 +1,65 @@
+"""What an audit reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+DAMAGED: Final = "damaged"
+MISSING: Final = "missing"
+ORPHAN: Final = "orphan"
+
+#: Told now and then: of what, how many are done, how many there are.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    kind: str  # damaged | missing | orphan
+    where: str  # an object key, a segment and offset, a record, capture, article or entry
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditReport:
+    """What an audit read and found. Orphans are what a stop or a stranger left: told, but no fault."""
+
+    objects: int  # objects in the store
+    records: int  # WARC records that were read
+    entries: int  # log entries that were checked
+    damaged: tuple[Finding, ...] = ()
+    missing: tuple[Finding, ...] = ()
+    orphans: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()  # what could not be looked at from here, in sentences
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing is damaged and nothing is missing."""
+        return not self.damaged and not self.missing
+
+
+class Findings:
+    """Findings as they come in: the first of each kind about each place."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Finding] = {}
+        self.notes: list[str] = []
+
+    def add(self, kind: str, where: str, message: str) -> None:
+        """Note a finding; a later one of its kind about the same place says nothing new."""
+        self._found.setdefault((kind, where), Finding(kind=kind, where=where, message=message))
+
+    def has(self, where: str) -> bool:
+        """True where anything was found about a place."""
+        return any((kind, where) in self._found for kind in (DAMAGED, MISSING))
+
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._found)
+
+    def of(self, kind: str) -> tuple[Finding, ...]:
+        """All of a kind, in the order in which they were found."""
+        return tuple(found for found in self._found.values() if found.kind == kind)

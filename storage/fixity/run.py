@@ -1,0 +1,253 @@
+"""The passes of an audit, in order: the log, the segments, then all that only the catalog says.
+
+The log comes first, so that an entry known to be damaged is told once and not again for each record it
+names. Whole tables are walked only where the counts differ: every row that was met on the way from the
+bytes is known to be right.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import Final, TypeVar
+
+from schemas.entries import Entry, snapshot_entry
+from schemas.errors import DamageError, InvalidValue, NotFound
+from storage.archive import Archive
+from storage.catalog import Tx
+from storage.catalog.values import EntryRow, SnapshotRow
+from storage.fixity.events import EventAudit
+from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, AuditReport, Findings, Progress
+from storage.fixity.segments import SegmentAudit, differing
+from storage.log.fsck import check_log
+from storage.log.tree import PREFIX as LOG_PREFIX
+from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, hash_stream, name_of_key
+
+#: Rows or keys looked at in one transaction: a snapshot held for longer would keep old pages of the whole
+#: catalog.
+PAGE: Final = 1000
+#: Endings of segment files under DIR/open.
+_SUFFIXES: Final = (OPEN_SUFFIX, SEALED_SUFFIX)
+SNAPSHOTS: Final = "snapshots/"
+MANIFEST: Final = "manifest.json"
+
+T = TypeVar("T")
+
+
+def audit(archive: Archive, *, sample: int | None = None, progress: Progress | None = None) -> AuditReport:
+    """Audit the whole archive, or, with `sample`, the log and so many segments chosen at random.
+
+    May run beside a crawl. Raises StoreError, CatalogError and DiskError where a place cannot be reached,
+    nothing for damage.
+    """
+    return _Audit(archive, progress or (lambda what, done, total: None)).run(sample)
+
+
+class _Audit:
+    """One run."""
+
+    def __init__(self, archive: Archive, progress: Progress) -> None:
+        self._archive, self._store, self._catalog = archive, archive.store, archive.catalog
+        self._progress = progress
+        self._findings = Findings()
+        self._events = EventAudit(findings=self._findings)
+        self._segments = SegmentAudit(archive, self._findings, self._events.check)
+        self._objects = 0
+
+    def run(self, sample: int | None) -> AuditReport:
+        """All passes."""
+        entries = self._pass("log", self._check_log) or 0
+        self._pass("segments", lambda: self._check_segments(sample))
+        if sample is None:
+            for what, work in (
+                ("captures", self._check_captures),
+                ("articles", self._check_versions),
+                ("outlets", self._check_outlets),
+                ("entries", self._check_entries),
+                ("snapshots", self._check_snapshots),
+                ("objects", self._check_objects),
+            ):
+                self._pass(what, work)
+        found = self._findings
+        return AuditReport(
+            objects=self._objects,
+            records=self._segments.records,
+            entries=entries,
+            damaged=found.of(DAMAGED),
+            missing=found.of(MISSING),
+            orphans=found.of(ORPHAN),
+            notes=tuple(found.notes),
+        )
+
+    def _pass(self, what: str, work: Callable[[], T]) -> T | None:
+        """One pass. A catalog that cannot be read on is a finding; the other passes still run."""
+        try:
+            return work()
+        except DamageError as error:
+            self._findings.add(DAMAGED, f"catalog, {what}", error.message)
+        except (ValueError, TypeError, KeyError) as error:  # a row that no writer of ours could have made
+            self._findings.add(DAMAGED, f"catalog, {what}", f"a row cannot be read: {error}")
+        return None
+
+    def _check_log(self) -> int:
+        return check_log(
+            self._store,
+            self._catalog,
+            origin=self._archive.log.origin,
+            vkey=self._archive.vkey,
+            report=self._findings.add,
+            progress=lambda done, total: self._progress("log entries", done, total),
+        )
+
+    def _check_segments(self, sample: int | None) -> None:
+        with self._catalog.read() as tx:
+            # Captures before what was made of them, so that damage is told of what it is in.
+            rows = sorted(tx.segments.all(), key=lambda row: (row.kind == "text", row.name))
+        if sample is not None and sample < len(rows):
+            # Which ones are read must not be known before: a seedable generator would do, an attacker's
+            # clock not.
+            rows = sorted(random.SystemRandom().sample(rows, sample), key=lambda row: (row.kind == "text", row.name))
+            self._objects = len(rows)
+        for done, row in enumerate(rows):
+            self._progress("segments", done, len(rows))
+            self._pass(f"segment {row.name}", partial(self._segments.check, row))
+        self._progress("segments", len(rows), len(rows))
+
+    # -- rows that nothing was read for
+
+    def _check_captures(self) -> None:
+        with self._catalog.read() as tx:
+            if tx.captures.count() == self._events.captures:
+                return
+        after = 0
+        while True:
+            with self._catalog.read() as tx:
+                page = tx.captures.after(after, PAGE)
+                for capture in page:
+                    if not any(row.record_id == capture.id for row in tx.captures.records_of(capture.id)):
+                        self._findings.add(MISSING, f"capture {capture.id}", "its row is there, its records are not")
+            if not page:
+                return
+            after = page[-1].seq
+
+    def _check_versions(self) -> None:
+        with self._catalog.read() as tx:
+            if tx.articles.count(versions_too=True) == self._events.versions:
+                return
+            for row in tx.articles.search(latest_only=False):
+                if tx.records.get(row.conversion_id) is None:
+                    self._findings.add(
+                        MISSING, f"article {row.article_id}", f"version {row.version} is there, its record is not"
+                    )
+
+    def _check_outlets(self) -> None:
+        with self._catalog.read() as tx:
+            rows = {outlet.id: outlet for outlet in tx.outlets.all(removed=True)}
+        if self._segments.spoiled:
+            return  # told already; what a damaged record said of an outlet is not known
+        for outlet_id, (_, wanted) in self._events.outlets.items():
+            row = rows.pop(outlet_id, None)
+            if row is None:
+                self._findings.add(MISSING, f"outlet {outlet_id}", "its records are there, the catalog lacks it")
+            elif row != wanted:
+                names = ", ".join(differing(row, wanted))
+                self._findings.add(DAMAGED, f"outlet {outlet_id}", f"the catalog has another {names} than its records")
+        for outlet_id in rows:
+            self._findings.add(MISSING, f"outlet {outlet_id}", "the catalog has it, no record of it is there")
+
+    def _check_entries(self) -> None:
+        """What each entry commits to must be known."""
+        with self._catalog.read() as tx:
+            stop = tx.log.state().next_index
+        for first in range(0, stop, PAGE):
+            with self._catalog.read() as tx:
+                for row in tx.log.entries(first, min(first + PAGE, stop)):
+                    if not self._findings.has(f"entry {row.index}"):
+                        self._check_entry(tx, row)
+            self._progress("entries", min(first + PAGE, stop), stop)
+
+    def _check_entry(self, tx: Tx, row: EntryRow) -> None:
+        where = f"entry {row.index}"
+        entry = Entry.decode(row.body)
+        digests = list(entry.records.values())
+        if isinstance(capture := entry.fields.get("capture"), str):
+            digests.append(capture)
+        for digest in digests:
+            if tx.records.by_digest(digest) is None:
+                self._findings.add(MISSING, where, f"it commits to a record of digest {digest}, which is not here")
+        if entry.type == "segment" and tx.segments.get(entry.fields["name"]) is None:
+            self._findings.add(MISSING, where, f"the catalog lacks segment {entry.fields['name']}, which it seals")
+        if entry.type == "snapshot" and tx.snapshots.get(entry.fields["name"], entry.fields["version"]) is None:
+            name = f"{entry.fields['name']}/{entry.fields['version']}"
+            self._findings.add(MISSING, where, f"the catalog lacks snapshot {name}, which it seals")
+
+    # -- snapshots and all other objects
+
+    def _check_snapshots(self) -> None:
+        with self._catalog.read() as tx:
+            rows = tx.snapshots.all()
+        for row in rows:
+            self._check_snapshot(row)
+
+    def _check_snapshot(self, row: SnapshotRow) -> None:
+        """Manifest and entry; the files and rows are `datasets.verify`'s to read."""
+        key = row.prefix + MANIFEST
+        try:
+            with self._store.open(key) as stream:
+                sha256, _ = hash_stream(stream)
+        except NotFound:
+            self._findings.add(MISSING, key, f"the manifest of snapshot {row.name}/{row.version} is gone")
+            return
+        if sha256.removeprefix("sha256:") != row.manifest_sha256.removeprefix("sha256:"):
+            self._findings.add(DAMAGED, key, "its bytes are not those that were sealed")
+        try:
+            wanted = snapshot_entry(
+                name=row.name,
+                version=row.version,
+                root=_labelled(row.root),
+                manifest=_labelled(row.manifest_sha256),
+                rows=row.rows,
+            )
+        except InvalidValue as error:
+            self._findings.add(DAMAGED, f"snapshot {row.name}/{row.version}", f"its row is damaged: {error.message}")
+            return
+        with self._catalog.read() as tx:
+            entry = tx.log.entry(row.log_index)
+        if entry is None or entry.body != wanted.encode():
+            self._findings.add(
+                DAMAGED, f"snapshot {row.name}/{row.version}", f"log entry {row.log_index} is not that of its row"
+            )
+
+    def _check_objects(self) -> None:
+        """Every object must be one that the catalog knows, and every local file too."""
+        with self._catalog.read() as tx:
+            prefixes = tuple(row.prefix for row in tx.snapshots.all())
+        for page in _pages(self._store.list()):
+            self._objects += len(page)
+            with self._catalog.read() as tx:
+                for key in page:
+                    self._check_object(tx, key, prefixes)
+        for path in (*self._archive.segments.waiting(), *self._archive.segments.left_open()):
+            name = next(path.name.removesuffix(s) for s in _SUFFIXES if path.name.endswith(s))
+            with self._catalog.read() as tx:
+                if tx.segments.get(name) is None:
+                    self._findings.add(ORPHAN, f"open/{path.name}", "the catalog knows no such segment")
+
+    def _check_object(self, tx: Tx, key: str, prefixes: tuple[str, ...]) -> None:
+        if key.startswith(LOG_PREFIX) or (prefixes and key.startswith(prefixes)):
+            return
+        name = name_of_key(key)
+        if name is None or tx.segments.get(name) is None:
+            self._findings.add(ORPHAN, key, "the catalog knows no such object")
+
+
+def _labelled(digest: str) -> str:
+    return digest if digest.startswith("sha256:") else f"sha256:{digest}"
+
+
+def _pages(keys: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(keys)
+    while page := list(islice(rest, PAGE)):
+        yield page
