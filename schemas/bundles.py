@@ -39,8 +39,8 @@ from schemas.manifests import Manifest
 from schemas.proofs import LogProof
 from schemas.records import NONCE, RecordView, parse_record, record_digest, record_findings
 
-#: Bytes that one record may decompress to; far above any limit on bodies, far below what a bomb would reach.
-MAX_RECORD: Final = 512 * 1024 * 1024
+#: Bytes that one record may decompress to: what the archive itself reads at most, far below what a bomb reaches.
+MAX_RECORD: Final = 1024 * 1024 * 1024
 
 #: Checks the timestamp over a checkpoint's note text: (text, files of the folder timestamp) -> proven
 #: instant.
