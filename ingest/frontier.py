@@ -29,17 +29,19 @@ FIRST_POLL: Final = 900.0
 #: The integral of the square root of the rate (items an hour) over the hours between two polls. With 0.5 an outlet of
 #: 4 items an hour is polled each quarter of an hour, one of an item a day every 2.5 hours.
 POLL_CONSTANT: Final = 0.5
-#: The Gamma estimate begins as if this many items had been seen in this many hours: one in six hours.
-PRIOR_ITEMS: Final = 0.5
-PRIOR_HOURS: Final = 3.0
+#: The Gamma estimate begins as if this many items had been seen in this many hours: one in four hours.
+PRIOR_ITEMS: Final = 0.25
+PRIOR_HOURS: Final = 1.0
 #: Items in each hour of the day that the profile begins with; more make it flatter.
 PROFILE_PRIOR: Final = 2.0
+#: Hours that the items must span before their hours of the day say anything.
+PROFILE_HOURS: Final = 48.0
 #: Part of the time that a feed's items span after which it is polled at the latest, lest items fall out unseen.
 WINDOW_SHARE: Final = 0.5
 #: Microseconds of the past whose items tell the rate: older ones tell of another time.
 RATE_SPAN: Final = 14 * 24 * 3600 * MICROS
 #: Seconds of one step of the integral.
-STEP: Final = 300.0
+STEP: Final = 60.0
 
 #: Seconds before an item that failed is tried again; doubled with each further failure.
 RETRY_BASE: Final = 900.0
@@ -156,7 +158,7 @@ def _by_rate(known: Sequence[int], now: int) -> float:
     hours = (now - known[0]) / MICROS / HOUR
     rate = (PRIOR_ITEMS + len(known)) / (PRIOR_HOURS + hours)
     profile = [PROFILE_PRIOR] * 24
-    for at in known:
+    for at in known if hours >= PROFILE_HOURS else ():
         profile[_hour(at)] += 1.0
     mean = sum(profile) / 24
     seconds, reached = 0.0, 0.0

@@ -5,6 +5,7 @@ Read with a target parser that notes links and builds no tree; bounded, as all t
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -55,7 +56,9 @@ def feeds_of_home(body: bytes, url: str) -> list[Source]:
     if not feeds:
         links = (join_or_none(page.base, href) for href, _ in page.anchors)
         own = (link for link in dict.fromkeys(links) if link is not None and belongs(link, host_of(url)))
-        feeds = [link for link in own if _FEED_PATH.search(target_of(link)) and not _COMMENTS.search(link)]
+        feeds = [
+            link for link in own if _FEED_PATH.search(target_of(link).partition("?")[0]) and not _COMMENTS.search(link)
+        ]
     return [Source(url=feed, kind="feed") for feed in feeds[:MAX_FEEDS]]
 
 
@@ -236,11 +239,23 @@ class _Page:
 
 def _read_page(body: bytes, url: str) -> _Page:
     page = _Page(url)
-    parser: Any = etree.HTMLParser(target=page, recover=True, no_network=True, huge_tree=False)
+    body = body[:MAX_HOME_BYTES]
+    parser: Any = etree.HTMLParser(
+        target=page, recover=True, no_network=True, huge_tree=False, encoding=_encoding(body)
+    )
     try:
-        for at in range(0, min(len(body), MAX_HOME_BYTES), STEP):
-            parser.feed(body[at : min(at + STEP, MAX_HOME_BYTES)])
+        for at in range(0, len(body), STEP):
+            parser.feed(body[at : at + STEP])
         parser.close()
     except (Enough, etree.XMLSyntaxError):
         pass  # what was noted until then is the answer
     return page
+
+
+def _encoding(body: bytes) -> str | None:
+    """UTF-8 where the bytes are that (but for a character cut off at the end); else what the page declares."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(body)
+    except UnicodeDecodeError:
+        return None
+    return "utf-8"

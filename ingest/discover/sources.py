@@ -43,7 +43,8 @@ PROLOG: Final = 64 * 1024
 _CDATA_OR_AMPERSAND: Final = re.compile(
     rb"<!\[CDATA\[.*?\]\]>|&(?:(#[0-9]{1,7};|#[xX][0-9a-fA-F]{1,6};)|([A-Za-z][A-Za-z0-9]{1,31});)?", re.DOTALL
 )
-_XML_ENTITIES: Final = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
+#: Octets that XML forbids (C0 controls but tab and line ends).
+_ILLEGAL: Final = bytes([*range(9), 11, 12, *range(14, 32)])
 _ENTITY: Final = re.compile(rb"<!ENTITY\s+[^%\s]")
 _HTML_START: Final = re.compile(
     rb"\s*(?:<!--.*?-->\s*)?(?:<\?xml[^>]*>\s*)?(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL
@@ -158,7 +159,7 @@ def _read_json(data: bytes, url: str) -> Listing:
 def _read_text(data: bytes, url: str, media_type: str | None) -> Listing:
     """A plain-text sitemap: one URL a line (sitemap protocol)."""
     lines = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").split()
-    if media_type not in (None, "text/plain") or not lines[0].startswith(("http://", "https://")):
+    if media_type not in (None, "text/plain") or not lines or not lines[0].startswith(("http://", "https://")):
         said = f" (sent as {media_type[:40]})" if media_type else ""
         raise InvalidValue(f"neither XML nor JSON{said}", remedy="name a feed or sitemap, or leave it out")
     shelf = _Shelf()
@@ -220,8 +221,6 @@ _SPACES: Final = (
     ("google.com/schemas/sitemap", ""),
     ("feedburner", "feedburner"),
 )
-#: Prefixes that stand for a namespace where its declaration was forgotten.
-_PREFIXES: Final = {"news": "news", "dc": "dc", "atom": "atom", "feedburner": "feedburner"}
 _ROOTS: Final = {
     "rss": ("feed", "item"),
     "rdf": ("feed", "item"),
@@ -229,8 +228,9 @@ _ROOTS: Final = {
     "urlset": ("sitemap", "url"),
     "sitemapindex": ("sitemapindex", "sitemap"),
 }
+#: What is noted, as namespace:name. Without a namespace comes also a field whose prefix was never declared.
 _FIELDS: Final = frozenset(
-    {
+    [
         ":title",
         ":link",
         ":guid",
@@ -242,9 +242,17 @@ _FIELDS: Final = frozenset(
         ":issued",
         ":modified",
         ":id",
-    }
-    | {"dc:date", "feedburner:origlink", "news:title", "news:publication_date", "atom:updated"}
+        ":date",
+        ":publication_date",
+        "dc:date",
+        "feedburner:origlink",
+        "news:title",
+        "news:publication_date",
+        "atom:updated",
+    ]
 )
+#: What lies one level deeper, inside `news:news`.
+_DEEPER: Final = frozenset({"news:title", "news:publication_date", ":publication_date"})
 
 
 class Enough(Exception):
@@ -294,8 +302,8 @@ class _Feed:
         if entry is None or self._collecting is not None:
             return
         field_name = f"{space}:{name}"
-        near = self._depth == entry.depth + 1 or (space == "news" and self._depth == entry.depth + 2)
-        if not near or field_name not in _FIELDS:
+        below = self._depth - entry.depth
+        if field_name not in _FIELDS or below > 2 or (below == 2 and field_name not in _DEEPER):
             return
         if self._atom and name == "link":
             _atom_link(entry, attributes)
@@ -358,7 +366,16 @@ class _Feed:
         )
         address = next((text for text in (*candidates, entry.about) if text), "")
         title = fields.get("news:title") or fields.get(":title")
-        published = _first(fields, ":pubdate", "news:publication_date", ":published", ":issued", "dc:date")
+        published = _first(
+            fields,
+            ":pubdate",
+            "news:publication_date",
+            ":published",
+            ":issued",
+            "dc:date",
+            ":date",
+            ":publication_date",
+        )
         lastmod = _first(fields, ":lastmod", ":updated", ":modified", "atom:updated")
         if address:
             link = join_or_none(self._base, address)
@@ -380,10 +397,7 @@ def _name(tag: str) -> tuple[str, str]:
     if brace:
         uri = uri.lower()
         return next((space for part, space in _SPACES if part in uri), "other"), local.lower()
-    prefix, colon, local = tag.rpartition(":")
-    if colon:
-        return _PREFIXES.get(prefix.lower(), "other"), local.lower()
-    return "", local.lower()
+    return "", tag.rpartition(":")[2].lower()  # so comes one whose prefix was never declared, too
 
 
 def _atom_link(entry: _Entry, attributes: Mapping[str, str]) -> None:
@@ -400,8 +414,8 @@ def _read_xml(data: bytes, url: str) -> Listing:
     subset = data[:PROLOG].replace(b"\0", b"")
     if b"<!DOCTYPE" in subset and _ENTITY.search(subset, subset.index(b"<!DOCTYPE")):
         raise InvalidValue("the source declares XML entities, which are not read")
-    if b"\0" not in data[:4]:
-        data = _CDATA_OR_AMPERSAND.sub(_mend, data)
+    if not data.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" not in data[:4]:  # one octet a character of markup
+        data = _CDATA_OR_AMPERSAND.sub(_mend, data.translate(None, _ILLEGAL).lstrip())
     feed = _Feed(url)
     parser: Any = etree.XMLParser(
         target=feed, recover=True, resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False
@@ -421,13 +435,16 @@ def _read_xml(data: bytes, url: str) -> Listing:
 
 
 def _mend(match: re.Match[bytes]) -> bytes:
-    """Make an ampersand readable: entities of HTML become numbers, a bare one is escaped. CDATA stays as it is."""
+    """Make an ampersand readable: entities become numbers, a bare one too. CDATA stays as it is.
+
+    Those of XML itself too: behind the first fault of a document libxml2 drops them, numbers it keeps.
+    """
     whole, numeric, name = match[0], match[1], match[2]
-    if numeric or whole.startswith(b"<") or name in _XML_ENTITIES:
+    if numeric or whole.startswith(b"<"):
         return whole
     known = html.entities.html5.get(f"{name.decode()};") if name else None
     if known is None:
-        return b"&amp;" + whole[1:]
+        return b"&#38;" + whole[1:]
     return "".join(f"&#{ord(char)};" for char in known).encode()
 
 

@@ -28,7 +28,7 @@ MAX_CHUNK_DIGITS: Final = 16
 MAX_LENGTH_DIGITS: Final = 18
 
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
-_STATUS_LINE: Final = re.compile(rb"HTTP/([0-9])\.([0-9])[ \t]+([0-9]{3})(?:[ \t][^\r\n]*)?")
+_STATUS_LINE: Final = re.compile(rb"HTTP/([0-9])\.([0-9])[ \t]+([0-9]{3})(?:[ \t]+[^\r\n]*)?")
 _CHUNK_LINE: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*)?\r?\n")
 _PROTOCOL: Final = b"HTTP/"
 
@@ -70,7 +70,7 @@ class _Fields:
 
 def parse_head(head: bytes) -> Head | None:
     """Read a head, blank line included; None where it is not one of HTTP/1."""
-    match = _STATUS_LINE.match(head)
+    match = _STATUS_LINE.fullmatch(head.partition(b"\n")[0].rstrip(b"\r"))
     if match is None:
         return None
     status, version = int(match[3]), f"{int(match[1])}.{int(match[2])}"

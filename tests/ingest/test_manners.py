@@ -140,8 +140,21 @@ def test_what_is_no_url_may_not_be_fetched() -> None:
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(200, False), (206, False), (301, True), (401, True), (403, True), (404, True), (410, True), (451, True)]
-    + [(429, False), (500, False), (503, False), (599, False), (None, False)],
+    [
+        (200, False),
+        (206, False),
+        (301, True),
+        (401, True),
+        (403, True),
+        (404, True),
+        (410, True),
+        (451, True),
+        (429, False),
+        (500, False),
+        (503, False),
+        (599, False),
+        (None, False),
+    ],
 )
 def test_what_an_answer_means(status: int | None, expected: bool) -> None:
     assert robots_policy(status, b"User-agent: *\nDisallow: /a", AGENT).allowed("https://x.example/a") is expected
@@ -187,7 +200,7 @@ def test_any_bytes_give_an_answer(body: bytes) -> None:
 PATHS = st.text(alphabet="/ab*$?=.%2fé", max_size=10).map(lambda text: f"/{text}")
 
 
-@given(st.lists(st.tuples(st.booleans(), PATHS), max_size=6), st.text(alphabet="/ab.", max_size=8))
+@given(st.lists(st.tuples(st.booleans(), PATHS), max_size=6), st.text(alphabet="/abc", max_size=8))
 def test_the_longest_match_decides(rules: list[tuple[bool, str]], path: str) -> None:
     text = "User-agent: *\n" + "".join(f"{'Allow' if a else 'Disallow'}: {p}\n" for a, p in rules)
     robots = Robots.parse(text.encode(), AGENT)
@@ -218,8 +231,17 @@ def test_a_hostile_pattern_ends() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("5", 5.0), ("0.5", 0.5), ("1,5", 1.5), ("-1", None), ("x", None), ("inf", None), ("nan", None), ("", None)]
-    + [("100000", MAX_CRAWL_DELAY)],
+    [
+        ("5", 5.0),
+        ("0.5", 0.5),
+        ("1,5", 1.5),
+        ("-1", None),
+        ("x", None),
+        ("inf", None),
+        ("nan", None),
+        ("", None),
+        ("100000", MAX_CRAWL_DELAY),
+    ],
 )
 def test_crawl_delay(value: str, expected: float | None) -> None:
     assert Robots.parse(f"User-agent: *\nCrawl-delay: {value}\n".encode(), AGENT).crawl_delay == expected

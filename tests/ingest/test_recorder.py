@@ -515,13 +515,36 @@ def test_how_the_bytes_are_cut_into_pieces_does_not_matter(case: Case, sizes: li
 
 LINES = st.sampled_from(
     [
-        b"HTTP/1.1 200 OK", b"HTTP/1.0 404 Gone", b"HTTP/1.1 304 x", b"HTTP/1.1 103 x", b"HTTP/1.1 101 x", b"Http/1.1 200",
-        b"HTTP/1.1  200  OK", b"HTTP/1.1 2000", b"Content-Length: 3", b"Content-Length: 3, 3", b"Content-Length: -1",
-        b"Content-Length : 4", b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked",
-        b"Transfer-Encoding: identity", b"Connection: close", b" folded", b"no colon", b": empty", b"", b"", b"3", b"abc",
-        b"0", b"5;ext=\"a\"", b"x" * 40, b"\xff\x00", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.0 404 Gone",
+        b"HTTP/1.1 304 x",
+        b"HTTP/1.1 103 x",
+        b"HTTP/1.1 101 x",
+        b"Http/1.1 200",
+        b"HTTP/1.1  200  OK",
+        b"HTTP/1.1 2000",
+        b"Content-Length: 3",
+        b"Content-Length: 3, 3",
+        b"Content-Length: -1",
+        b"Content-Length : 4",
+        b"Transfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: identity",
+        b"Connection: close",
+        b" folded",
+        b"no colon",
+        b": empty",
+        b"",
+        b"",
+        b"3",
+        b"abc",
+        b"0",
+        b'5;ext="a"',
+        b"x" * 40,
+        b"\xff\x00",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n",
     ]
-)  # fmt: skip
+)
 
 
 @given(st.lists(LINES, max_size=12), st.sampled_from([b"\r\n", b"\n"]), st.binary(max_size=40), st.booleans())
