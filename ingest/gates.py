@@ -1,8 +1,8 @@
 """One turn at a host at a time: pace, back-off and leases, for the tasks of one process.
 
 A gate holds a host while it is being fetched from and for its delay after that. Other processes are kept out through
-`Claims` (the catalog's host leases). How long a delay or a back-off is, is decided in `ingest.manners`; what is fetched,
-in `ingest.pipeline`.
+`Claims` (the catalog's host leases). How long a delay or a back-off is, is decided in `ingest.manners`; what is
+fetched, in `ingest.pipeline`.
 """
 
 from __future__ import annotations

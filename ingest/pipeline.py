@@ -31,7 +31,7 @@ from schemas.urls import article_key, origin_of
 from storage.archive import Archive
 from storage.catalog.values import VersionRow
 
-#: Hops of one redirect chain; browsers stop at 20, feeds and articles need two or three (RFC 9110 15.4 asks for a bound).
+#: Hops of one redirect chain; browsers stop at 20, articles need two or three (RFC 9110 15.4 asks for a bound).
 MAX_REDIRECTS: Final = 8
 #: Sub-sitemaps fetched in one poll of a sitemap index, the newest first.
 MAX_CHILDREN: Final = 20

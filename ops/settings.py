@@ -142,9 +142,7 @@ def parse(
     values: Mapping[str, Any], directory: Path, environment: Mapping[str, str] = os.environ, *, where: str
 ) -> Settings:
     """Check values and lay the environment over them. Raises SettingsError that names the key."""
-    merged: dict[str, Any] = {
-        k: dict(v) if isinstance(v, dict) else v for k, v in values.items() if k != "directory"
-    }
+    merged: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in values.items() if k != "directory"}
     for table, key, text in _overrides(environment):
         fields = Settings.model_fields.get(table)
         if fields is None or table in ("directory", "outlet"):

@@ -139,6 +139,4 @@ def _is_private(url: str) -> bool:
 
 def crawl_lock(settings: Settings) -> CrawlLock:
     """On SQLite one process crawls at a time; on PostgreSQL leases keep processes apart and the lock does nothing."""
-    return CrawlLock(
-        settings.directory / "lock" if not settings.catalog.url.startswith("postgresql") else None
-    )
+    return CrawlLock(settings.directory / "lock" if not settings.catalog.url.startswith("postgresql") else None)

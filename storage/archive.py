@@ -281,7 +281,7 @@ class Archive:
         return read_member(self.segments.member(row), name=row.segment, offset=row.offset)
 
     def response(self, capture: Capture) -> ResponseView:
-        """The answer of a capture with its own head; a revisit's body is its original's. Raises NotFound, DamageError."""
+        """The answer of a capture, a revisit with the body of its original. Raises NotFound, DamageError."""
         if capture.kind == "attempt":
             raise NotFound(f"{capture.id} is an attempt ({capture.ending}): it has no response")
         view = parse_response(self.read(capture.id).block)

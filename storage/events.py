@@ -191,7 +191,8 @@ def _main_draft(
     }
     if view is not None and view.status == 304:
         return Draft(type="revisit", block=exchange.response, profile=PROFILE_NOT_MODIFIED, **common)
-    assert view is not None and payload is not None  # an identical payload was compared
+    assert view is not None  # or no payload could have been compared
+    assert payload is not None
     return Draft(
         type="revisit",
         block=view.head,

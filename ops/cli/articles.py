@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json as jsonlib
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 def articles(
     outlet: Annotated[str | None, typer.Option(help="Of this outlet: id, name or URL.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="First captured at or after (RFC 3339 or a date).")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="First captured at or after this date.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="First captured before.")] = None,
     url: Annotated[str | None, typer.Option(help="The article at this URL.")] = None,
     credit: Annotated[str | None, typer.Option(help="With these words in a photo credit.")] = None,
@@ -44,16 +46,30 @@ def articles(
 
 
 def _search(
-    archive: Archive, outlet: str | None, since: str | None, until: str | None, url: str | None, credit: str | None,
-    text: str | None, after: int | None, limit: int | None,
+    archive: Archive,
+    outlet: str | None,
+    since: str | None,
+    until: str | None,
+    url: str | None,
+    credit: str | None,
+    text: str | None,
+    after: int | None,
+    limit: int | None,
 ) -> Iterator[VersionRow]:
     from schemas.urls import normalize
 
     with archive.catalog.read() as tx:
         yield from tx.articles.search(
             outlet_id=tx.outlets.find(outlet).id if outlet else None,
-            captured_from=moment(since), captured_to=moment(until), url=normalize(url) if url else None,
-            credit=credit, text=text, after=after, limit=limit, latest_only=after is None)
+            captured_from=moment(since),
+            captured_to=moment(until),
+            url=normalize(url) if url else None,
+            credit=credit,
+            text=text,
+            after=after,
+            limit=limit,
+            latest_only=after is None,
+        )
 
 
 def moment(text: str | None) -> int | None:
@@ -89,7 +105,8 @@ def printed(archive: Archive, row: VersionRow) -> dict[str, Any]:
 
 
 def _line(row: VersionRow) -> None:
-    print(f"{row.article_id}  v{row.version}  {(row.published or 'no date'):25}  {row.outlet_id:24}  {row.title or '(no title)'}")
+    published = row.published or "no date"
+    print(f"{row.article_id}  v{row.version}  {published:25}  {row.outlet_id:24}  {row.title or '(no title)'}")
 
 
 def show(
@@ -150,7 +167,7 @@ def _readable(row: VersionRow) -> list[str]:
 def _print_diff(history: list[VersionRow], *, as_json: bool) -> None:
     if len(history) < 2:
         say("there is one version only")
-    for old, new in zip(history, history[1:], strict=False):
+    for old, new in itertools.pairwise(history):
         names = (f"version {old.version}", f"version {new.version}")
         lines = list(difflib.unified_diff(_readable(old), _readable(new), *names, lineterm="", n=0))
         if as_json:
@@ -163,9 +180,15 @@ def _print_article(value: dict[str, Any], *, evidence: bool) -> None:
     print(f"{value['title'] or '(no title)'}\n")
     capture = value["capture"]
     facts = {
-        "id": f"{value['id']} version {value['version']}", "outlet": value["outlet"]["name"], "url": value["url"],
-        "published": value["published"], "modified": value["modified"], "authors": ", ".join(value["authors"]),
-        "capture": capture["id"], "first captured here": capture["first_seen"], "segment": capture["segment"],
+        "id": f"{value['id']} version {value['version']}",
+        "outlet": value["outlet"]["name"],
+        "url": value["url"],
+        "published": value["published"],
+        "modified": value["modified"],
+        "authors": ", ".join(value["authors"]),
+        "capture": capture["id"],
+        "first captured here": capture["first_seen"],
+        "segment": capture["segment"],
         "log index": value["log_index"],
     }
     for name, fact in facts.items():
@@ -198,11 +221,11 @@ def _print_evidence(evidence: dict[str, Any]) -> None:
 
 def text_file(path: str, limit: int) -> str:
     """The text of a file or of stdin (`-`), at most `limit` bytes. Raises UsageError."""
-    import sys
-
-    stream = sys.stdin.buffer if path == "-" else Path(path).open("rb")
-    with stream:
-        data = stream.read(limit + 1)
+    if path == "-":
+        data = sys.stdin.buffer.read(limit + 1)
+    else:
+        with Path(path).open("rb") as stream:
+            data = stream.read(limit + 1)
     if len(data) > limit:
         raise UsageError(f"{path} is larger than {limit} bytes", remedy="cut it into parts")
     return data.decode("utf-8", "replace")

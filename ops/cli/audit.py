@@ -27,8 +27,13 @@ def audit(
         else:
             print(f"{finding.kind}: {finding.where}: {finding.message}")
     counts = {
-        "objects": report.objects, "records": report.records, "entries": report.entries,
-        "damaged": len(report.damaged), "missing": len(report.missing), "orphans": len(report.orphans)}
+        "objects": report.objects,
+        "records": report.records,
+        "entries": report.entries,
+        "damaged": len(report.damaged),
+        "missing": len(report.missing),
+        "orphans": len(report.orphans),
+    }
     if json:
         emit({"summary": counts})
     else:

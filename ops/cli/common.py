@@ -30,9 +30,7 @@ ArchiveDir = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout, messages on stderr.")]
 AllowAddress = Annotated[
     list[str] | None,
-    typer.Option(
-        "--allow-address", metavar="CIDR", help="Let private or loopback addresses of this block be asked."
-    ),
+    typer.Option("--allow-address", metavar="CIDR", help="Let private or loopback addresses of this block be asked."),
 ]
 
 
@@ -50,9 +48,7 @@ def settings_of(directory: Path | None, allow: Sequence[str] | None = None) -> S
     """The settings of the archive that a command names."""
     settings = load(archive_directory(directory))
     if allow:
-        crawl = settings.crawl.model_copy(
-            update={"allow_addresses": (*settings.crawl.allow_addresses, *allow)}
-        )
+        crawl = settings.crawl.model_copy(update={"allow_addresses": (*settings.crawl.allow_addresses, *allow)})
         settings = settings.model_copy(update={"crawl": crawl})
     return settings
 

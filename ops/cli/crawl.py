@@ -40,9 +40,7 @@ def crawl(
             say("no outlet is watched; add one with `pressmark outlet add URL`")
         with extract_pool(settings) as pool:
             try:
-                tally = asyncio.run(
-                    _crawl(opened, settings, pool, chosen, until_idle=until_idle, limit=limit)
-                )
+                tally = asyncio.run(_crawl(opened, settings, pool, chosen, until_idle=until_idle, limit=limit))
             finally:
                 opened.seal()
     report(tally, as_json=json)
@@ -101,9 +99,7 @@ def report(tally: Tally, *, as_json: bool) -> None:
         return
     roles = ", ".join(f"{n} {role}" for role, n in sorted(tally.fetched.items())) or "nothing"
     print(f"captured: {roles}")
-    print(
-        f"articles: {tally.versions} new versions, {tally.sightings} seen again; {tally.discovered} URLs discovered"
-    )
+    print(f"articles: {tally.versions} new versions, {tally.sightings} seen again; {tally.discovered} URLs discovered")
     for title, counts in (
         ("attempts without an answer", tally.attempts),
         ("other answers", tally.statuses),

@@ -10,13 +10,17 @@ def doctor(archive: ArchiveDir = None, json: AsJson = False) -> None:
     """Probe settings, catalog, object store and log; say what each may be trusted with."""
     results: list[tuple[str, bool, str]] = []
     with opened(archive) as (opened_archive, settings):
-        results.append(("contact", bool(settings.operator.contact), settings.operator.contact or "none is set: no public crawl"))
+        contact = settings.operator.contact
+        results.append(("contact", bool(contact), contact or "none is set: no public address is crawled"))
         results.append(("catalog", True, opened_archive.catalog.dialect))
         results += opened_archive.store.probe()
         opened_archive.log.check_start()
         results.append(("log", True, f"{opened_archive.settings.origin}: catalog and published checkpoint agree"))
     for name, ok, words in results:
-        emit({"check": name, "ok": ok, "detail": words}) if json else print(f"{'ok  ' if ok else 'note'}  {name:28} {words}")
+        if json:
+            emit({"check": name, "ok": ok, "detail": words})
+        else:
+            print(f"{'ok  ' if ok else 'note'}  {name:28} {words}")
     if any(not ok and name == "put and get" for name, ok, _ in results):
         raise ServiceError("the object store cannot be used", remedy="see the lines above")
     say("done")

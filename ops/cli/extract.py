@@ -28,13 +28,13 @@ def extract(
         Path | None, typer.Option(metavar="TRUTH.jsonl", help="Many pages: lines with id, page, url, crawled.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
-    stale: Annotated[bool, typer.Option("--stale", help="Read archived captures again with today's extractor.")] = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Read archived captures again.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes for --manifest; 0: this one.")] = 0,
     archive: ArchiveDir = None,
 ) -> None:
     """Extract articles as JSON, one a line."""
     if (page is not None) + (manifest is not None) + stale != 1:
-        raise UsageError("extract needs one thing to read", remedy="give PAGE.html --url URL, --manifest FILE, or --stale")
+        raise UsageError("extract needs one thing to read", remedy="give PAGE.html, --manifest or --stale")
     if stale:
         _stale(settings_of(archive))
     elif manifest is not None:
@@ -106,5 +106,3 @@ def _stale(settings: Settings) -> None:
         done = asyncio.run(read_again())
         archive.seal()
         print(f"read {done} captures again; what the older extractor made is kept beside it")
-
-

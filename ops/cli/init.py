@@ -33,17 +33,11 @@ origin = {origin}        # the name of this archive's log; never change it
 
 
 def init(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="Folder of the new archive.")
-    ] = None,
+    directory: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Folder of the new archive.")] = None,
     archive: ArchiveDir = None,
-    contact: Annotated[
-        str | None, typer.Option(help="E-mail address or URL at which you are reached.")
-    ] = None,
+    contact: Annotated[str | None, typer.Option(help="E-mail address or URL at which you are reached.")] = None,
     name: Annotated[str, typer.Option(help="Who operates the archive.")] = "",
-    origin: Annotated[
-        str | None, typer.Option(help="Name of the log, a URL without scheme. Default: made up.")
-    ] = None,
+    origin: Annotated[str | None, typer.Option(help="Name of the log, a URL without scheme. Default: made up.")] = None,
     settings_file: Annotated[
         Path | None,
         typer.Option("--settings", metavar="FILE", help="Settings to start with, instead of the defaults."),
@@ -71,9 +65,7 @@ def _settings_text(given: Path | None, *, name: str, contact: str | None, origin
     values = read_toml(given) if given is not None else {}
     origin = origin or values.get("log", {}).get("origin") or f"pressmark.invalid/{secrets.token_hex(8)}"
     if any(char.isspace() or char == "+" for char in origin):
-        raise UsageError(
-            f"{origin!r} cannot name a log", remedy="use a URL without scheme, spaces and plus signs"
-        )
+        raise UsageError(f"{origin!r} cannot name a log", remedy="use a URL without scheme, spaces and plus signs")
     if given is not None:
         text = given.read_text(encoding="utf-8")
         extra = ""
@@ -83,9 +75,7 @@ def _settings_text(given: Path | None, *, name: str, contact: str | None, origin
             extra += f"\n[operator]\nname = {_quoted(name)}\ncontact = {_quoted(contact or '')}\n"
         return text + extra
     if contact is None and sys.stdin.isatty():
-        contact = typer.prompt(
-            "E-mail address or URL at which outlets can reach you", default="", show_default=False
-        )
+        contact = typer.prompt("E-mail address or URL at which outlets can reach you", default="", show_default=False)
     return _TEMPLATE.format(name=_quoted(name), contact=_quoted(contact or ""), origin=_quoted(origin))
 
 
@@ -100,9 +90,7 @@ def _checked(text: str, target: Path) -> Settings:
 
     settings = parse(tomllib.loads(text), target, where="the new settings")
     if not settings.log.origin:
-        raise UsageError(
-            "the settings have a [log] table without origin", remedy="add origin, or leave the table out"
-        )
+        raise UsageError("the settings have a [log] table without origin", remedy="add origin, or leave the table out")
     return settings
 
 

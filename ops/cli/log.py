@@ -40,7 +40,8 @@ def proof(index: Annotated[int, typer.Argument(min=0)], archive: ArchiveDir = No
 
 @app.command("consistency")
 def consistency(
-    old: Annotated[int, typer.Argument(metavar="FROM", min=0)], new: Annotated[int, typer.Argument(metavar="TO", min=0)],
+    old: Annotated[int, typer.Argument(metavar="FROM", min=0)],
+    new: Annotated[int, typer.Argument(metavar="TO", min=0)],
     archive: ArchiveDir = None,
 ) -> None:
     """The proof that the tree of TO entries begins with the tree of FROM entries, a base64 hash a line."""

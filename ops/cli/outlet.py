@@ -27,9 +27,7 @@ app = typer.Typer(no_args_is_help=True)
 def add(
     url: Annotated[str, typer.Argument(help="The outlet's homepage.")],
     name: Annotated[str, typer.Option(help="The outlet's name. Default: its host.")] = "",
-    feed: Annotated[
-        list[str] | None, typer.Option(metavar="URL", help="A feed, instead of looking for feeds.")
-    ] = None,
+    feed: Annotated[list[str] | None, typer.Option(metavar="URL", help="A feed, instead of looking for feeds.")] = None,
     sitemap: Annotated[list[str] | None, typer.Option(metavar="URL", help="A sitemap.")] = None,
     every: Annotated[str, typer.Option(metavar="15m", help="Poll at least this often.")] = "",
     archive: ArchiveDir = None,
@@ -37,9 +35,7 @@ def add(
     json: AsJson = False,
 ) -> None:
     """Watch an outlet: find its feeds and sitemaps."""
-    table = OutletTable(
-        url=url, name=name, feeds=tuple(feed or ()), sitemaps=tuple(sitemap or ()), every=every
-    )
+    table = OutletTable(url=url, name=name, feeds=tuple(feed or ()), sitemaps=tuple(sitemap or ()), every=every)
     for outlet in add_outlets(archive, [table], allow=allow_address):
         if json:
             emit(_json(outlet))
@@ -47,9 +43,7 @@ def add(
             _print(outlet)
 
 
-def add_outlets(
-    directory: Path | None, tables: Sequence[OutletTable], *, allow: list[str] | None
-) -> list[Outlet]:
+def add_outlets(directory: Path | None, tables: Sequence[OutletTable], *, allow: list[str] | None) -> list[Outlet]:
     """Add outlets as settings or the command line name them."""
     from ops.wiring import extract_pool, need_contact, open_archive
 
@@ -136,8 +130,7 @@ def show(outlet: str, archive: ArchiveDir = None, json: AsJson = False) -> None:
         counts = tx.frontier.counts(found.id)
     if json:
         polls = [
-            {"url": s.url, "kind": s.kind, "polls": s.polls, "gaps": s.gaps, "failures": s.failures}
-            for s in states
+            {"url": s.url, "kind": s.kind, "polls": s.polls, "gaps": s.gaps, "failures": s.failures} for s in states
         ]
         emit({**_json(found), "polls": polls, "items": counts})
         return

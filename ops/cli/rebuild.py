@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 def rebuild(archive: ArchiveDir = None) -> None:
     """Make catalog and indexes anew from segments and log: the old catalog, where there is one, is replaced."""
-    from ops.wiring import crawl_lock, storage_settings
     from storage.rebuild import rebuild as make
+
+    from ops.wiring import crawl_lock, storage_settings
 
     settings = settings_of(archive)
     with crawl_lock(settings):
@@ -35,7 +36,8 @@ def _finish(settings: Settings) -> None:
             read = asyncio.run(_derive(archive, settings, pool))
         archive.seal()
         with archive.catalog.read() as tx:
-            print(f"{tx.captures.count()} captures, {tx.articles.count()} articles, {items} known URLs; {read} pages read again")
+            counts = f"{tx.captures.count()} captures, {tx.articles.count()} articles, {items} known URLs"
+        print(f"{counts}; {read} pages read again")
 
 
 async def _derive(archive: Archive, settings: Settings, pool: object) -> int:

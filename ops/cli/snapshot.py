@@ -37,7 +37,8 @@ def build(
         with opened_archive.catalog.read() as tx:
             outlets = tuple(sorted(tx.outlets.find(text).id for text in outlet or ()))
         selection = Selection(
-            outlets=outlets, from_=_instant(since), to=_instant(until), by=by, with_text=not without_text)
+            outlets=outlets, from_=_instant(since), to=_instant(until), by=by, with_text=not without_text
+        )
         row = make(opened_archive, name, selection, out=out)
         opened_archive.integrate()
     if json:
@@ -58,8 +59,12 @@ def _instant(text: str | None) -> datetime | None:
 
 
 @app.command("verify")
-def verify(name: str, version: Annotated[str | None, typer.Option(help="Default: the latest.")] = None,
-           archive: ArchiveDir = None, json: AsJson = False) -> None:
+def verify(
+    name: str,
+    version: Annotated[str | None, typer.Option(help="Default: the latest.")] = None,
+    archive: ArchiveDir = None,
+    json: AsJson = False,
+) -> None:
     """Recompute a dataset's digests and root, and compare rows, records and log."""
     from storage.datasets import verify as check
 

@@ -15,9 +15,12 @@ def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
         segments = tx.segments.all()
         due = tx.frontier.next_due()
         value: dict[str, Any] = {
-            "archive": str(settings.directory), "log": {"origin": opened_archive.settings.origin,
-            "entries": state.next_index, "published": state.size}, "outlets": len(tx.outlets.all()),
-            "captures": tx.captures.count(), "articles": tx.articles.count(), "items": tx.frontier.counts(),
+            "archive": str(settings.directory),
+            "log": {"origin": opened_archive.settings.origin, "entries": state.next_index, "published": state.size},
+            "outlets": len(tx.outlets.all()),
+            "captures": tx.captures.count(),
+            "articles": tx.articles.count(),
+            "items": tx.frontier.counts(),
             "segments": {s: sum(1 for row in segments if row.state == s) for s in ("open", "sealed", "lost")},
             "pending_extraction": len(tx.captures.pending(1000)),
             "next_due": rfc3339(from_micros(due)) if due is not None else None,
@@ -26,7 +29,8 @@ def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
         emit(value)
         return
     print(f"archive     {value['archive']}")
-    print(f"log         {value['log']['origin']}: {value['log']['entries']} entries, {value['log']['published']} published")
+    log = value["log"]
+    print(f"log         {log['origin']}: {log['entries']} entries, {log['published']} published")
     print(f"outlets     {value['outlets']}")
     print(f"captures    {value['captures']}; {value['pending_extraction']} wait to be read")
     print(f"articles    {value['articles']}")

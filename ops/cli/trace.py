@@ -57,7 +57,8 @@ def _print(result: dict[str, Any]) -> None:
     for match in result["matches"]:
         print(f"{match['covered']:.0%} of the text stands in {match['article']} version {match.get('version', '?')}")
         print(f"  {match['url']}")
-        print(f"  {match['outlet']}, published {match['published'] or 'unknown'}, first captured here {match['captured']}")
+        published = match["published"] or "unknown"
+        print(f"  {match['outlet']}, published {published}, first captured here {match['captured']}")
         print(f"  capture {match['capture']}, {len(match['spans'])} aligned spans")
     for claim in result["claims"]:
         print(f"the text claims {claim['kind']} {claim['value']!r}: {claim['verdict']}")

@@ -23,8 +23,15 @@ def verify(
 
     report = verify_bundle(file.read_bytes(), key=VerifierKey.parse(key) if key else None)
     if json:
-        emit({"ok": report.ok, "findings": [str(f) for f in report.findings], "proven": list(report.proven),
-              "unproven": list(report.unproven), "notes": list(report.notes)})
+        emit(
+            {
+                "ok": report.ok,
+                "findings": [str(f) for f in report.findings],
+                "proven": list(report.proven),
+                "unproven": list(report.unproven),
+                "notes": list(report.notes),
+            }
+        )
     else:
         print("\n".join(report.lines()))
     if not report.ok:

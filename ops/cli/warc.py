@@ -33,7 +33,8 @@ def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")], json:
             if json:
                 emit({**asdict(finding), "file": str(finding.file)})
             else:
-                print(f"{path}:{finding.offset}: {finding.severity}: {finding.rule} (ISO 28500 {finding.section}): {finding.message}")
+                rule = f"{finding.rule} (ISO 28500 {finding.section})"
+                print(f"{path}:{finding.offset}: {finding.severity}: {rule}: {finding.message}")
         say(f"{path}: {'not valid' if wrong else 'valid'}")
     if bad:
         raise CheckFailed(f"{bad} of {len(files)} files are not valid")
