@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, insert, literal_column, select, update
 
 from schemas.captures import Capture, Ending, Role
 from schemas.errors import InvalidValue, NotFound
@@ -25,6 +25,8 @@ _SET: Final = (
     .where(captures.c.id == bindparam("of"))
     .values(extraction=bindparam("state"), extraction_code=bindparam("code"), extractor=bindparam("by"))
 )
+# Spelled out, not bound: the index over what is pending is used only where the query says the same.
+_IS_PENDING: Final[ColumnElement[str]] = literal_column("'pending'")
 _FOREIGN: Final = ("media_type", "location", "etag", "last_modified", "item_url")
 _PLAIN: Final = (
     "id",
@@ -71,13 +73,10 @@ class Captures(Queries):
         row = self._connection.execute(select(captures).where(captures.c.id == capture_id)).first()
         return capture_of_row(row) if row else None
 
-    def for_url(self, url: str) -> list[Capture]:
-        """All captures of a URL, newest first."""
-        return self._list(
-            select(captures)
-            .where(captures.c.url == url)
-            .order_by(captures.c.date.desc(), captures.c.seq.desc())
-        )
+    def for_url(self, url: str, limit: int | None = None) -> list[Capture]:
+        """The captures of a URL, newest first: all, or so many."""
+        query = select(captures).where(captures.c.url == url)
+        return self._list(query.order_by(captures.c.date.desc(), captures.c.seq.desc()).limit(limit))
 
     def after(self, seq: int, limit: int, roles: Sequence[str] | None = None) -> list[Capture]:
         """Captures acknowledged after `seq`, in that order. Nothing lower is committed later."""
@@ -141,7 +140,7 @@ class Captures(Queries):
         """Article captures that wait for extraction, oldest first."""
         query = (
             select(captures)
-            .where(captures.c.extraction == "pending", captures.c.role == Role.ARTICLE.value)
+            .where(captures.c.extraction == _IS_PENDING, captures.c.role == Role.ARTICLE.value)
             .order_by(captures.c.seq)
             .limit(limit)
         )

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import islice, zip_longest
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, case, func, literal_column, select, update
 
 from schemas.frontier import Item, ItemState, SourceState
 from storage.catalog.base import Queries, batches, clean, from_key_list, from_words, key_list, words
 from storage.catalog.claims import is_better, is_news
-from storage.catalog.tables import hosts, items, outlets, sources
+from storage.catalog.tables import hosts, items, sources
+from storage.catalog.tables import outlets as _outlets
 from storage.catalog.values import HostState
 
 _STATE_FIELDS: Final = (
@@ -50,6 +52,28 @@ _ITEM_FIELDS: Final = (
 _CHANGEABLE: Final = frozenset(_ITEM_FIELDS[4:]) | {"url", "hints"}
 _FOREIGN: Final = frozenset({"etag", "last_modified", "lastmod"})
 
+# Spelled out, not bound: an index over new items is used only where the query says the same.
+_IS_NEW: Final[ColumnElement[str]] = literal_column("'new'")
+# The plus keeps the planner from the index by time: nearly all new items are due, and it would sort them each time.
+_new_due: Final[ColumnElement[int]] = literal_column("+items.next_due")
+_OF_OUTLET: Final = (
+    select(items.c.id).where(items.c.outlet_id == bindparam("outlet")).limit(bindparam("most"))
+)
+_NEW: Final = _OF_OUTLET.where(items.c.state == _IS_NEW, _new_due <= bindparam("now")).order_by(items.c.id)
+_AGAIN: Final = _OF_OUTLET.where(items.c.state != _IS_NEW, items.c.next_due <= bindparam("now")).order_by(
+    items.c.next_due, items.c.id
+)
+_RENEW: Final = (
+    update(items)
+    .where(items.c.id == bindparam("of"))
+    .values(
+        lastmod=bindparam("claim"),
+        hints=bindparam("said"),
+        next_due=bindparam("at"),
+        stage=case((bindparam("again") == 1, 0), else_=items.c.stage),
+    )
+)
+
 
 class Frontier(Queries):
     """Sources, items and hosts. All times are microseconds."""
@@ -61,8 +85,10 @@ class Frontier(Queries):
     def due_sources(self, now: int, limit: int, outlets: Sequence[str] | None = None) -> list[SourceState]:
         """Sources of active outlets that are due, the longest overdue first."""
         query = select(sources).where(sources.c.next_due <= now).order_by(sources.c.next_due, sources.c.id)
-        rows = self._connection.execute(_watched(query, sources, outlets).limit(limit))
-        return [_source(row) for row in rows]
+        query = query.join(_outlets, _outlets.c.id == sources.c.outlet_id).where(_outlets.c.state == "active")
+        if outlets is not None:
+            query = query.where(sources.c.outlet_id.in_(list(outlets)))
+        return [_source(row) for row in self._connection.execute(query.limit(limit))]
 
     def all_sources(self, outlet_id: str | None = None) -> list[SourceState]:
         """All sources, or an outlet's, in its order."""
@@ -120,11 +146,27 @@ class Frontier(Queries):
         return fresh
 
     def due_items(self, now: int, limit: int, outlets: Sequence[str] | None = None) -> list[ItemState]:
-        """Items of active outlets that are due: new ones first, outlets taking turns, in the order found."""
-        order = case((items.c.state == "new", 0), else_=1)
-        turn = func.row_number().over(partition_by=(items.c.outlet_id, order), order_by=items.c.id)
-        query = select(items).where(items.c.next_due <= now).order_by(order, turn, items.c.id)
-        return [_item(row) for row in self._connection.execute(_watched(query, items, outlets).limit(limit))]
+        """Items of active outlets that are due: new ones first in the order found, then the longest overdue.
+
+        Outlets take turns, so that the hosts of many are asked side by side.
+        """
+        active = self._active(outlets)
+        chosen: list[int] = []
+        for query in (_NEW, _AGAIN):
+            left = limit - len(chosen)
+            if left <= 0:
+                break
+            runs = [
+                self._connection.execute(query, {"outlet": name, "now": now, "most": left}).scalars().all()
+                for name in active
+            ]
+            turns = (row_id for turn in zip_longest(*runs) for row_id in turn if row_id is not None)
+            chosen.extend(islice(turns, left))
+        if not chosen:
+            return []
+        rows = self._connection.execute(select(items).where(items.c.id.in_(chosen)))
+        found = {row.id: row for row in rows}
+        return [_item(found[row_id]) for row_id in chosen]
 
     def item(self, id: int) -> ItemState | None:
         """One item by its id."""
@@ -152,15 +194,13 @@ class Frontier(Queries):
 
     def next_due(self, outlets: Sequence[str] | None = None) -> int | None:
         """When the next source or item of an active outlet falls due; None where nothing ever will."""
-        found = []
+        found: list[int | None] = []
         for table in (sources, items):
-            query = (
-                select(table.c.next_due)
-                .where(table.c.next_due.is_not(None))
-                .order_by(table.c.next_due)
-                .limit(1)
-            )
-            found.append(self._connection.scalar(_watched(query, table, outlets)))
+            earliest = select(func.min(table.c.next_due)).where(table.c.outlet_id == _outlets.c.id)
+            query = select(earliest.scalar_subquery()).where(_outlets.c.state == "active")
+            if outlets is not None:
+                query = query.where(_outlets.c.id.in_(list(outlets)))
+            found.extend(self._connection.execute(query).scalars())
         return min((at for at in found if at is not None), default=None)
 
     def counts(self, outlet_id: str | None = None) -> dict[str, int]:
@@ -169,6 +209,12 @@ class Frontier(Queries):
         if outlet_id is not None:
             query = query.where(items.c.outlet_id == outlet_id)
         return {row[0]: row[1] for row in self._connection.execute(query)}
+
+    def _active(self, wanted: Sequence[str] | None) -> Sequence[str]:
+        query = select(_outlets.c.id).where(_outlets.c.state == "active").order_by(_outlets.c.id)
+        if wanted is not None:
+            query = query.where(_outlets.c.id.in_(list(wanted)))
+        return self._connection.execute(query).scalars().all()
 
     def _known(self, outlet_id: str, keys: Sequence[str]) -> dict[str, Any]:
         columns = (items.c.id, items.c.key, items.c.state, items.c.found, items.c.next_due, items.c.lastmod)
@@ -258,27 +304,9 @@ class Frontier(Queries):
         return HostState(**row._mapping) if row else HostState(host=host)
 
 
-_RENEW: Final = (
-    update(items)
-    .where(items.c.id == bindparam("of"))
-    .values(
-        lastmod=bindparam("claim"),
-        hints=bindparam("said"),
-        next_due=bindparam("at"),
-        stage=case((bindparam("again") == 1, 0), else_=items.c.stage),
-    )
-)
-
-
 def key_digest(key: str) -> bytes:
     """What stands for an item's key in the unique index: 128 bits, for keys may be longer than it takes."""
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _watched(query: Any, table: Any, wanted: Sequence[str] | None) -> Any:
-    """Only what belongs to active outlets, and to the wanted ones where some are named."""
-    query = query.join(outlets, outlets.c.id == table.c.outlet_id).where(outlets.c.state == "active")
-    return query if wanted is None else query.where(table.c.outlet_id.in_(list(wanted)))
 
 
 def _source(row: Row[Any]) -> SourceState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, case, func, insert, select
+from sqlalchemy import Row, bindparam, case, func, insert, literal_column, select
 
 from schemas.captures import Capture, Ending
 from storage.catalog.base import BATCH, Queries
@@ -25,7 +25,7 @@ _ORIGINAL: Final = (
     select(captures)
     .where(
         captures.c.payload_digest == bindparam("payload_digest"),
-        captures.c.kind == "response",
+        captures.c.kind == literal_column("'response'"),  # spelled out, or its index is not used
         captures.c.status.between(200, 299),
         captures.c.ending == Ending.COMPLETE.value,
         captures.c.payload_length > 0,

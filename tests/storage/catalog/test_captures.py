@@ -46,6 +46,7 @@ def test_captures_of_a_url_newest_first(catalog: Catalog) -> None:
                      make.capture(date=make.later(1)), make.capture("https://lantern.example/other"))  # fmt: skip
     with catalog.read() as tx:
         assert tx.captures.for_url(a.url) == [a, c, b]
+        assert tx.captures.for_url(a.url, 2) == [a, c]
         assert tx.captures.for_url("https://none.example/") == []
 
 
@@ -94,6 +95,21 @@ def test_extraction_waits_for_usable_article_pages_only(catalog: Catalog) -> Non
         tx.captures.set_extraction(page.id, "pending")
         assert tx.captures.pending(10) == [page]
         assert tx.captures.extraction(page.id) == ExtractionRow(state="pending", code=None, extractor=None)
+
+
+def test_what_another_extractor_read_is_stale(catalog: Catalog) -> None:
+    old, failed, new, waiting, feed = add(
+        catalog, *(make.capture() for _ in range(4)), make.capture(role=Role.FEED)
+    )
+    with catalog.begin() as tx:
+        tx.captures.set_extraction(old.id, "done", None, "e1")
+        tx.captures.set_extraction(failed.id, "failed", "empty", "e1")
+        tx.captures.set_extraction(new.id, "done", None, "e2")
+        assert tx.captures.pending(9) == [waiting]
+        assert tx.captures.mark_stale("e2") == 2
+        assert tx.captures.pending(9) == [old, failed, waiting]
+        assert tx.captures.mark_stale("e2") == 0
+        assert tx.captures.extraction(feed.id) == ExtractionRow(state="none", code=None, extractor=None)
 
 
 def test_extraction_of_what_is_not_there(catalog: Catalog) -> None:
@@ -154,6 +170,18 @@ def test_the_original_of_a_revisit(catalog: Catalog) -> None:
 
 
 # --- segments
+
+
+def test_a_segment_is_forgotten_with_its_records(catalog: Catalog) -> None:
+    kept = make.record("warc-2")
+    with catalog.begin() as tx:
+        for name in ("warc-1", "warc-2"):
+            tx.segments.add(name, "warc", "w1", 5)
+        tx.records.add([make.record("warc-1", type="warcinfo"), kept])
+        tx.segments.forget("warc-1")
+        assert tx.segments.all() == [make.segment("warc-2")]
+        assert tx.records.count() == 1
+        assert tx.records.get(kept.record_id) == kept
 
 
 def test_the_life_of_a_segment(catalog: Catalog) -> None:

@@ -78,8 +78,7 @@ sources = Table(
     Column("polls", Integer, nullable=False),
     Column("gaps", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
-    Index("ix_sources_outlet_id", "outlet_id"),
-    Index("ix_sources_next_due", "next_due"),
+    Index("ix_sources_outlet_id", "outlet_id", "next_due"),
     sqlite_autoincrement=True,
 )
 
@@ -106,8 +105,16 @@ items = Table(
     Column("lastmod", TEXT),
     Column("hints", TEXT, nullable=False),
     UniqueConstraint("key_digest", "outlet_id"),
-    Index("ix_items_next_due", "next_due"),
+    Index("ix_items_outlet_id", "outlet_id", "next_due"),
     sqlite_autoincrement=True,
+)
+
+Index(
+    "ix_items_new",
+    items.c.outlet_id,
+    items.c.id,
+    sqlite_where=items.c.state == "new",
+    postgresql_where=items.c.state == "new",
 )
 
 hosts = Table(
@@ -187,8 +194,8 @@ captures = Table(
 Index(
     "ix_captures_payload_digest",
     captures.c.payload_digest,
-    sqlite_where=captures.c.payload_digest.is_not(None),
-    postgresql_where=captures.c.payload_digest.is_not(None),
+    sqlite_where=captures.c.kind == "response",  # a feed that rarely changes has revisits by the thousand
+    postgresql_where=captures.c.kind == "response",
 )
 Index(
     "ix_captures_pending",
