@@ -3,9 +3,10 @@
 This is what other rooms use; `check` is imported by itself, for few need it.
 """
 
+from storage.warc.drafts import Draft, new_record_id
 from storage.warc.members import MIN_MEMBER, compress_member
 from storage.warc.reader import ScanEnd, Stored, read_member, read_segment, scan_segment
-from storage.warc.records import Draft, encode_record, new_record_id
+from storage.warc.records import encode_record
 from storage.warc.rules import (
     HTTP_REQUEST,
     HTTP_RESPONSE,

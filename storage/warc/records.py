@@ -1,6 +1,6 @@
 """One WARC/1.1 record, from a draft of it to its uncompressed bytes.
 
-Which fields a record of which type may carry is left to `rules`, compression to `members`, files to
+Which fields a record of which type may carry is left to `drafts`, compression to `members`, files to
 `segments`. The header lines are printed by warcio; why only they are is told in
 `ops/decisions/0002-warc-serializer.md`. Source: ISO 28500:2017 sections 4 to 6. `WARC-Protocol` and
 `WARC-Cipher-Suite` are extensions listed by the IIPC, not part of the standard.
@@ -9,11 +9,6 @@ Which fields a record of which type may carry is left to `rules`, compression to
 from __future__ import annotations
 
 import re
-import secrets
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 from warcio.statusandheaders import StatusAndHeaders
@@ -22,10 +17,8 @@ from schemas.digests import Digest
 from schemas.errors import InvalidValue
 from schemas.instants import warc_date
 from schemas.records import MAX_RECORD_HEAD, NONCE
-from storage.warc.rules import FIELD_NAME, check_draft
-
-#: Source of random bytes: takes a count. Tests pin it; everything else uses the system's.
-Entropy = Callable[[int], bytes]
+from storage.warc.drafts import Draft, check_draft
+from storage.warc.rules import FIELD_NAME
 
 #: Bytes of the nonce that hides a record behind its digest (schemas/FORMAT.md): as many as the digest itself.
 NONCE_BYTES: Final = 32
@@ -35,43 +28,12 @@ _END: Final = b"\r\n\r\n"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
-def new_record_id(entropy: Entropy = secrets.token_bytes) -> str:
-    """A fresh `urn:uuid:…` (RFC 4122 version 4), without angle brackets as everywhere in our values."""
-    return f"urn:uuid:{uuid.UUID(bytes=entropy(16), version=4)}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Draft:
-    """A record about to be written: what its writer decides. Lengths, block digest and nonce are added on
-    writing.
-    """
-
-    type: str  # WARC-Type
-    date: datetime  # aware: when the capture began, the same for all records of one capture event
-    block: bytes  # exactly as received, or as made
-    content_type: str | None  # of the block; None only where the block is empty
-    target_uri: str | None = None
-    record_id: str = field(default_factory=new_record_id)
-    concurrent_to: tuple[str, ...] = ()  # ids of other records of the same capture event
-    refers_to: str | None = None
-    refers_to_target_uri: str | None = None
-    refers_to_date: datetime | None = None
-    profile: str | None = None
-    payload_digest: Digest | None = None  # after all transfer-codings, before content-decoding
-    truncated: str | None = None  # length | time | disconnect | unspecified
-    ip_address: str | None = None
-    protocols: tuple[str, ...] = ()  # WARC-Protocol, from the higher level to the lower
-    cipher: str | None = None  # WARC-Cipher-Suite
-    identified_payload_type: str | None = None
-    extra: tuple[tuple[str, str], ...] = ()  # extension fields, in order
-
-
 def encode_record(draft: Draft, *, warcinfo_id: str | None, nonce: bytes) -> bytes:
     """The uncompressed bytes of one record, from `WARC/1.1` through both closing CRLFs.
 
     `warcinfo_id` is the id of the file's warcinfo record (None for that record itself), `nonce` 32 random
     bytes. Raises InvalidValue where the draft breaks a rule of ISO 28500 or one of ours
-    (storage/warc/rules.py).
+    (storage/warc/drafts.py).
     """
     block_digest = Digest.sha256(draft.block)
     check_draft(draft, block_digest=block_digest, warcinfo_id=warcinfo_id)

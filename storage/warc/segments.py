@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -22,8 +23,9 @@ from schemas.captures import RecordRef
 from schemas.errors import ArchiveLocked, DiskError, InvalidValue, NotFound
 from schemas.instants import utc
 from schemas.records import record_digest
+from storage.warc.drafts import Draft, Entropy, new_record_id
 from storage.warc.members import compress_member
-from storage.warc.records import NONCE_BYTES, Draft, Entropy, encode_record, new_record_id, warc_fields
+from storage.warc.records import NONCE_BYTES, encode_record, warc_fields
 from storage.warc.rules import WARC_FIELDS
 
 #: Name of a file being written, of a sealed one, and of one whose writer has not locked it yet.
@@ -35,6 +37,9 @@ KINDS: Final = ("warc", "text")
 
 _WORKER: Final = re.compile(r"[a-z0-9]{1,40}")
 _FILE_MODE: Final = 0o640
+#: Seconds after which an unlocked file that never got its name is what a killed process left: no record was
+#: in it.
+_STALE: Final = 3600
 
 
 class SegmentWriter:
@@ -79,6 +84,7 @@ class SegmentWriter:
         block = warc_fields(list(info.items()))
         new, path = folder / (name + _NEW_SUFFIX), folder / (name + OPEN_SUFFIX)
         with disk_errors(f"cannot make segment {path}"):
+            _sweep(folder)
             # Locked before it has the name that others look for: at no time does it look abandoned.
             descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, _FILE_MODE)
             try:
@@ -253,6 +259,14 @@ def _open_existing(path: Path, flags: int) -> int:
         return os.open(path, flags)
     except FileNotFoundError as error:
         raise NotFound(f"there is no segment {path}") from error
+
+
+def _sweep(folder: Path) -> None:
+    """Remove files that killed processes began and never named."""
+    for path in folder.glob("*" + _NEW_SUFFIX):
+        with suppress(OSError, NotFound, DiskError):  # another process may sweep too; nothing depends on this
+            if path.stat().st_mtime < time.time() - _STALE and is_abandoned(path):
+                path.unlink()
 
 
 def _rename_to_free_name(new: Path, path: Path) -> None:

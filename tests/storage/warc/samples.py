@@ -17,7 +17,7 @@ from storage.warc import (
     Draft,
     SegmentWriter,
 )
-from storage.warc.records import Entropy
+from storage.warc.drafts import Entropy
 
 DATE = datetime(2026, 11, 23, 14, 0, 0, 123456, tzinfo=UTC)
 URI = "https://lantern.example/2026/harbour?id=7"

@@ -96,8 +96,7 @@ def test_what_is_not_one_member(broken: bytes) -> None:
 
 
 def test_every_flipped_byte_of_content_is_seen() -> None:
-    """All but those that mean nothing: the time and system in the header, the bits that pad a stored block.
-    """
+    """All but those that mean nothing: the time and system in the header, the bits that pad a stored block."""
     member = compress_member(b"WARC/1.1 " + NOISE[:300])
     unseen = 0
     for position in range(len(member)):

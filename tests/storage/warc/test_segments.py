@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -250,8 +252,7 @@ def test_a_full_disk_takes_back_what_was_half_written(tmp_path: Path) -> None:
 
 
 def test_a_tail_torn_at_any_byte(tmp_path: Path) -> None:
-    """For each length of the file: exactly the whole records are found, and cutting leaves a whole segment.
-    """
+    """For each length of the file: exactly the whole records are found, and cutting leaves a whole segment."""
     writer, path = write_segment(tmp_path, seal=False)
     data = path.read_bytes()
     with path.open("rb") as stream:
@@ -378,6 +379,15 @@ def test_a_segment_is_never_written_over(tmp_path: Path) -> None:
         assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [(taken.name, held)]
         taken.replace(path)
     first.abandon()
+
+
+def test_what_a_killed_process_never_named_is_swept(tmp_path: Path) -> None:
+    old, fresh = tmp_path / "old.warc.gz.new", tmp_path / "fresh.warc.gz.new"
+    for path in (old, fresh):
+        path.write_bytes(b"half a warcinfo")
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+    writer = create(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {fresh.name, writer.path.name}
 
 
 def test_the_response_block_is_in_the_file_as_it_came(tmp_path: Path) -> None:
