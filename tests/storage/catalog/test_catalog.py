@@ -50,11 +50,11 @@ def test_a_key_takes_a_new_value(catalog: Catalog) -> None:
         assert tx.meta.get("a") == "2"
 
 
-def test_a_second_catalog_is_not_made_over_the_first(catalog: Catalog, catalog_url: str) -> None:
+def test_a_second_catalog_is_not_made_over_the_first(catalog: Catalog, made_url: str) -> None:
     with catalog.begin() as tx:
         tx.meta.set("a", "1")
     with pytest.raises(UsageError, match="already"):
-        Catalog.create(catalog_url)
+        Catalog.create(made_url)
     with catalog.read() as tx:
         assert tx.meta.get("a") == "1"
 
@@ -98,13 +98,15 @@ def test_paths_with_odd_characters(tmp_path: Path, name: str) -> None:
         assert [p for p in tmp_path.iterdir() if p.suffix == ".sqlite"] == [made.path]
 
 
-def test_a_newer_catalog_is_refused(catalog: Catalog, catalog_url: str) -> None:
+def test_a_newer_catalog_is_refused(catalog_url: str) -> None:
+    Catalog.create(catalog_url).close()
     _set_version(catalog_url, "0002")
     with pytest.raises(CatalogNewer, match=r"schema 2, this Pressmark knows 1; install"):
         Catalog.open(catalog_url)
 
 
-def test_a_version_that_is_none_is_damage(catalog: Catalog, catalog_url: str) -> None:
+def test_a_version_that_is_none_is_damage(catalog_url: str) -> None:
+    Catalog.create(catalog_url).close()
     _set_version(catalog_url, "abc")
     with pytest.raises(DamageError, match="rebuild"):
         Catalog.open(catalog_url)
@@ -262,12 +264,12 @@ with catalog.begin() as tx:
 """
 
 
-def test_kill_9_within_a_transaction_leaves_what_was_committed(catalog: Catalog, catalog_url: str) -> None:
-    with make.program(KILLED, catalog_url) as process:
+def test_kill_9_within_a_transaction_leaves_what_was_committed(catalog: Catalog, made_url: str) -> None:
+    with make.program(KILLED, made_url) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.kill()
-    with Catalog.open(catalog_url) as opened:
+    with Catalog.open(made_url) as opened:
         with opened.begin() as tx:
             assert [entry.body for entry in tx.log.entries()] == [b"first"]
             assert tx.meta.get("key 0") is None

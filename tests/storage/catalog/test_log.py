@@ -89,8 +89,8 @@ catalog.close()
 """
 
 
-def test_two_processes_leave_no_gap_and_no_duplicate(catalog: Catalog, catalog_url: str) -> None:
-    writers = [make.program(WRITER, catalog_url, name) for name in ("one", "two")]
+def test_two_processes_leave_no_gap_and_no_duplicate(catalog: Catalog, made_url: str) -> None:
+    writers = [make.program(WRITER, made_url, name) for name in ("one", "two")]
     for writer in writers:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
