@@ -8,7 +8,6 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protego import Protego
 
 from ingest.manners import (
     BACKOFF_BASE,
@@ -208,16 +207,6 @@ def test_the_longest_match_decides(rules: list[tuple[bool, str]], path: str) -> 
     longest = max((len(rule.pattern) for rule in fitting), default=0)
     expected = not fitting or any(rule.allow for rule in fitting if len(rule.pattern) == longest)
     assert robots.allowed(f"https://x.example/{path}") is expected
-
-
-SIMPLE = st.lists(st.sampled_from(["a", "b", "news", "x.html", "deep/path"]), max_size=3).map("/".join)
-
-
-@given(st.lists(st.tuples(st.booleans(), SIMPLE), max_size=5), SIMPLE)
-def test_another_reader_of_robots_txt_agrees_on_plain_rules(rules: list[tuple[bool, str]], path: str) -> None:
-    text = "User-agent: *\n" + "".join(f"{'Allow' if a else 'Disallow'}: /{p}\n" for a, p in rules)
-    url = f"https://x.example/{path}"
-    assert Robots.parse(text.encode(), AGENT).allowed(url) is Protego.parse(text).can_fetch(url, "pressmark")
 
 
 def test_a_hostile_pattern_ends() -> None:
