@@ -133,7 +133,7 @@ class CorpusServer:
         out.mkdir(parents=True, exist_ok=True)
         authority = Authority(out)
         self.ca_file = authority.ca_file
-        self.server = WireServer(self._answer, tls=authority.context(), port=port)
+        self.server = WireServer(self._answer, tls=authority.context(), port=port, remember=False)
 
     @property
     def connect_to(self) -> str:

@@ -128,9 +128,17 @@ class WireServer:
     """The server. `start()` gives the base URL; `stop()` ends it and tells of faults in the handler."""
 
     def __init__(
-        self, handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0, host: str = LOOPBACK
+        self,
+        handler: Handler,
+        *,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+        host: str = LOOPBACK,
+        remember: bool = True,
     ) -> None:
+        """`remember=False` keeps nothing of what was said, for runs of many thousand requests."""
         self._handler = handler
+        self._remember = remember
         self._tls = tls
         self._address = (host, port)
         self._thread: threading.Thread | None = None
@@ -169,6 +177,8 @@ class WireServer:
         if self._thread is not None:
             raise RuntimeError("the server was started already; make another one")
         listening = socket.create_server(self._address, backlog=BACKLOG)
+        # Accepted sockets inherit it; asyncio sets it only where the socket's protocol number is spelt out.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._port = listening.getsockname()[1]
         ready = threading.Event()
         self._thread = threading.Thread(
@@ -276,7 +286,8 @@ class WireServer:
             sni=_sni_of(writer),
             opened=time.monotonic(),
         )
-        self.connections.append(connection)
+        if self._remember:
+            self.connections.append(connection)
         try:
             while await self._one(reader, writer, connection):
                 pass
@@ -300,8 +311,9 @@ class WireServer:
         if request is None:
             return False
         exchange = Exchange(request=request, started=request.monotonic)
-        connection.exchanges.append(exchange)
-        self.requests.append(request)
+        if self._remember:
+            connection.exchanges.append(exchange)
+            self.requests.append(request)
         try:
             answer = self._handler(request)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is told at stop()
@@ -309,7 +321,7 @@ class WireServer:
             answer = Answer(steps=(Send(data=response(500, body=b"handler failed\n")),), keep=False)
         try:
             for step in answer.steps:
-                if not await _play(step, reader, writer, exchange):
+                if not await _play(step, reader, writer, exchange if self._remember else None):
                     return False
         finally:
             exchange.ended = time.monotonic()
@@ -342,7 +354,9 @@ def _sni_of(writer: asyncio.StreamWriter) -> str | None:
     return getattr(tls.context, "server_name", None) if tls is not None else None
 
 
-async def _play(step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange) -> bool:
+async def _play(
+    step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange | None
+) -> bool:
     """Do one step; False where it ended the connection."""
     match step:
         case Send():
@@ -372,14 +386,15 @@ async def _play(step: Step, reader: asyncio.StreamReader, writer: asyncio.Stream
     return True
 
 
-async def _write(writer: asyncio.StreamWriter, exchange: Exchange, data: bytes) -> None:
-    exchange.sent_total += len(data)
-    exchange.sent += data[: max(0, MAX_REMEMBERED - len(exchange.sent))]
+async def _write(writer: asyncio.StreamWriter, exchange: Exchange | None, data: bytes) -> None:
+    if exchange is not None:
+        exchange.sent_total += len(data)
+        exchange.sent += data[: max(0, MAX_REMEMBERED - len(exchange.sent))]
     writer.write(data)
     await writer.drain()
 
 
-async def _flood(step: Flood, writer: asyncio.StreamWriter, exchange: Exchange) -> None:
+async def _flood(step: Flood, writer: asyncio.StreamWriter, exchange: Exchange | None) -> None:
     block = step.pattern * max(1, FLOOD_WRITE // len(step.pattern))
     left = step.total
     while left is None or left > 0:
