@@ -48,6 +48,14 @@ class LogQueries(Queries):
         )
         return index
 
+    def lock(self) -> None:
+        """Let no other transaction log anything until this one ends.
+
+        For who looks first and logs by what was found: on PostgreSQL two could find the same. On SQLite every writer
+        holds all anyway.
+        """
+        self._connection.execute(select(log_state.c.id).with_for_update())
+
     def load(self, index: int, type: str, body: bytes, leaf: bytes, subject: str | None) -> None:
         """Put an entry back where the tiles have it (rebuild)."""
         self.load_many([EntryRow(index=index, type=type, body=body, leaf=leaf, subject=subject)])

@@ -131,6 +131,22 @@ def test_an_index_is_committed_before_the_next_is_given(catalog: Catalog) -> Non
     assert second == [2]
 
 
+def test_who_looks_under_the_lock_finds_what_others_logged(catalog: Catalog) -> None:
+    def add_once() -> None:
+        with catalog.begin() as tx:
+            tx.log.lock()
+            if tx.log.find("urn:1") is None:
+                tx.log.append("article", b"{}", bytes(32), "urn:1")
+
+    threads = [threading.Thread(target=add_once) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with catalog.read() as tx:
+        assert tx.log.state().next_index == 1
+
+
 # --- rebuild
 
 
