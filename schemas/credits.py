@@ -14,6 +14,8 @@ from typing import Final
 
 #: A credit longer than this is a caption or a legal text.
 MAX_CREDIT_CHARS: Final = 200
+#: Characters beyond which a string is not read at all, but given back: a bound on time.
+MAX_READ_CHARS: Final = 1200
 
 # Photo agencies and picture libraries, one a line: the name, then the other ways that credits write it.
 _AGENCY_TABLE: Final = """
@@ -197,6 +199,8 @@ class Credit:
 
 def strip_lead(text: str) -> str:
     """A credit without "Photo:", "©", enclosing brackets, rights formulas and a part said twice."""
+    if len(text) > MAX_READ_CHARS:
+        return text
     previous = None
     while previous != text:
         previous = text
@@ -229,6 +233,8 @@ def parse_credit(raw: str) -> Credit:
     `© AP Photo/Kostiantyn Liberov` gives photographer Kostiantyn Liberov, agency AP. What is neither a known agency
     nor shaped like a person's name stays in `text` alone: nothing is guessed.
     """
+    if len(raw) > MAX_READ_CHARS:
+        return Credit(raw=raw, text=raw.strip(), photographers=(), agencies=())
     text = strip_lead(raw)
     photographers: list[str] = []
     agencies: list[str] = []
@@ -278,7 +284,19 @@ def looks_like_credit(text: str) -> bool:
     if inner.endswith(("提供", "撮影", "제공", "nuotr.", "공동취재단", "写す")) and len(inner) <= 40:
         return True
     parts = [p for p in _SPLIT.split(inner) if p]
-    return len(parts) <= 6 and any(agency_name(p) for p in parts) and all(len(p.split()) <= 5 for p in parts)
+    return (
+        len(parts) <= 6
+        and any(agency_name(p) for p in parts)
+        and all(len(p.split()) <= 5 and not _is_phrase(p) for p in parts)
+    )
+
+
+_PARTICLES: Final = frozenset("von van der den de la del della di da do dos du el al bin for the via of and und y e by".split())
+
+
+def _is_phrase(part: str) -> bool:
+    """True for running words: names and firms are written with capitals."""
+    return sum(1 for w in part.split() if w.islower() and w.isalpha() and w not in _PARTICLES) >= 2
 
 
 # Openings that are part of the credit itself: no one is named without them.
@@ -306,6 +324,8 @@ def split_caption_credit(text: str) -> tuple[str, str | None]:
     the last full stop or bar.
     """
     text = text.strip()
+    if len(text) > MAX_READ_CHARS:
+        return text, None
     if looks_like_credit(text) and not re.search(r"[.!?]\s+\w{3,}\s+\w", strip_lead(text)):
         return "", text
     for match in reversed(list(_EMBEDDED.finditer(text))):

@@ -18,13 +18,13 @@ from schemas.articles import clean
 
 #: Elements without readable text of the article, whatever stands in them.
 _SKIP_WORDS: Final = """
-amp-ad amp-img audio button canvas datalist dialog embed fieldset figcaption figure form head iframe input
+amp-ad amp-img audio button canvas datalist dialog embed figcaption figure head iframe input
 ins-ad label map math menu nav noscript object option picture script select source style svg template textarea
 title track video
 """
 SKIP: Final = frozenset(_SKIP_WORDS.split())
 _BLOCK_WORDS: Final = """
-address article aside blockquote body caption center dd details div dl dt footer h1 h2 h3 h4 h5 h6 header
+fieldset form address article aside blockquote body caption center dd details div dl dt footer h1 h2 h3 h4 h5 h6 header
 hgroup hr html legend li main ol p pre section summary table tbody td tfoot th thead tr ul
 """
 _BLOCK: Final = frozenset(_BLOCK_WORDS.split())
@@ -178,7 +178,7 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
             if tag in SKIP:
                 skipped.add(element)
                 events.skip_subtree()
-                if tag in ("figure", "form", "nav", "iframe", "video", "dialog"):
+                if tag in ("figure", "nav", "iframe", "video", "dialog"):
                     walk.flush()
                 continue
             _start(walk, element, tag)
@@ -205,7 +205,7 @@ def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:
         walk.flush()
         walk.holders.append(element)
     reason = away_reason(element) if block or tag in ("span", "a", "section", "p") or "-" in tag else None
-    if tag in ("aside", "footer") and reason is None:
+    if tag in ("aside", "footer", "form") and reason is None:
         reason = tag
     if reason and tag not in ("html", "body", "article", "main"):
         if not block:

@@ -24,6 +24,11 @@ from ingest.extract.names import looks_like_person
 COVERAGE: Final = 0.80
 #: A part that holds more than this share of the certain text is the article, whatever its name.
 PARDON: Final = 0.25
+#: Parts that are never the article, however much they hold: other people's words, other articles.
+_NEVER_WORDS: Final = """
+breadcrumb comment commenting comments consent cookie cookies disqus footer gdpr kommentare newsletter related
+"""
+NEVER: Final = frozenset(_NEVER_WORDS.split())
 #: A block of at least this many characters of plain text is a paragraph by its length.
 LONG: Final = 80
 #: Characters from which on agreement with the JSON-LD articleBody outweighs the names of parts: no chance likeness.
@@ -95,13 +100,7 @@ def body_of(
     if sum(len(k) for k, v in zip(keys, in_ld, strict=True) if v) > 0.6 * len(ld_text) and len(ld_text) > 600:
         votes = [a or b for a, b in zip(in_judge, in_ld, strict=True)]
         method = "jsonld"
-    shape = shape_votes(blocks)
-    judged = sum(len(b.text) for b, v in zip(blocks, votes, strict=True) if v and _runs(b))
-    shaped = sum(len(b.text) for b, v in zip(blocks, shape, strict=True) if v)
-    common = sum(len(b.text) for b, v, w in zip(blocks, votes, shape, strict=True) if v and w)
-    if shaped > judged * 0.3 and (common > 0.3 * min(judged, shaped) or shaped > 2 * judged):
-        method = method if common > 0.7 * shaped else "shape"
-        votes = [a or b for a, b in zip(votes, shape, strict=True)] if common > 0.3 * judged and judged else shape
+    votes, method = _with_shape(blocks, votes, method)
     if not any(votes):
         votes, method = [_paragraph_like(b) for b in blocks], "length"
     away = _away(blocks, votes)
@@ -119,6 +118,23 @@ def _runs(block: Block) -> bool:
 
 def _paragraph_like(block: Block) -> bool:
     return not block.away and _runs(block)
+
+
+def _with_shape(blocks: Sequence[Block], votes: list[bool], method: str) -> tuple[list[bool], str]:
+    """The certain blocks and those of the page's dominant likeness, where the two agree.
+
+    Where they share nothing, likeness goes alone only if it holds much more text than what was certain.
+    """
+    shape = shape_votes(blocks)
+    away = _away(blocks, votes)
+    judged = sum(len(b.text) for b, v, r in zip(blocks, votes, away, strict=True) if v and not r and b.link_share < 0.5)
+    shaped = sum(len(b.text) for b, v in zip(blocks, shape, strict=True) if v)
+    common = sum(len(b.text) for b, v, w in zip(blocks, votes, shape, strict=True) if v and w)
+    if shaped and common > 0.3 * min(judged, shaped):
+        return [a or b for a, b in zip(votes, shape, strict=True)], method if common > 0.7 * shaped else "shape"
+    if shaped > 2 * judged:
+        return shape, "shape"
+    return votes, method
 
 
 def shape_votes(blocks: Sequence[Block]) -> list[bool]:
@@ -146,7 +162,9 @@ def _away(blocks: Sequence[Block], votes: Sequence[bool]) -> list[str | None]:
             total += len(block.text)
             for name in {_name(e) for e, _reason in block.away}:
                 held[name] = held.get(name, 0) + len(block.text)
-    return [next((why for e, why in b.away if held.get(_name(e), 0) <= PARDON * total), None) for b in blocks]
+    return [
+        next((why for e, why in b.away if why in NEVER or held.get(_name(e), 0) <= PARDON * total), None) for b in blocks
+    ]
 
 
 def _name(element: HtmlElement) -> str:
@@ -170,7 +188,11 @@ def _container(blocks: Sequence[Block], votes: Sequence[bool], away: Sequence[st
         return None
     best = max((e for e, w in weight.items() if w >= COVERAGE * total), key=_depth)
     named = [e for e, w in weight.items() if w >= 0.6 * total and _is_named_body(e)]
-    return max(named, key=_depth) if named and _depth(max(named, key=_depth)) > _depth(best) else best
+    if named and _depth(max(named, key=_depth)) > _depth(best):
+        best = max(named, key=_depth)
+    while best.tag in ("p", "span", "li", "ul", "ol", "blockquote") and best.getparent() is not None:
+        best = best.getparent()  # lines of one paragraph parted by breaks: its neighbours may belong
+    return best
 
 
 def _is_named_body(element: HtmlElement) -> bool:
@@ -223,7 +245,7 @@ def _choose(
 
 def _is_pointer(block: Block) -> bool:
     """Text that points elsewhere: a link alone, an item of a list of links, "read more" and its like."""
-    if block.link_share > 0.85 or (block.tag == "li" and block.link_share > 0.45 and len(block.text) < 160):
+    if block.link_share > 0.75 or (block.tag == "li" and block.link_share > 0.45 and len(block.text) < 160):
         return True
     return len(block.text) < 200 and _LEAD_IN.match(block.text) is not None
 
