@@ -167,7 +167,7 @@ class Newspaper:
 
     def _rss(self) -> bytes:
         items = "".join(
-            f"<item><title>{escape(story.title)}</title><link>{escape(self._url(story))}?ref=rss</link>"
+            f"<item><title>{escape(story.title)}</title><link>{escape(self._url(story))}?utm_source=rss</link>"
             f'<guid isPermaLink="false">lantern-{escape(story.path)}</guid>'
             f"<description>{escape(story.standfirst)}</description>"
             f"<pubDate>{format_datetime(instant(story.published))}</pubDate>"

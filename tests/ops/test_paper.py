@@ -126,7 +126,7 @@ def test_served_pages_keep_their_promises() -> None:
         assert headers["content-encoding"] == "gzip"
         assert packed.title in gzip.decompress(body).decode()
         japanese = next(story for story in paper.paper.readable if story.language == "ja")
-        assert japanese.title in fetch(paper, quote(japanese.path) + "?ref=rss")[2].decode()
+        assert japanese.title in fetch(paper, quote(japanese.path) + "?utm_source=rss")[2].decode()
         assert fetch(paper, "/no/such/page")[0] == 404
         assert paper.asked()[0] == chunked.path
 
