@@ -126,6 +126,7 @@ def test_schemas_knows_no_disk_network_clock_or_chance() -> None:
         seen += [f"{where}:{line}: calls {name}()" for line, name in impure_calls(tree)]
     assert not seen, "\n".join(seen)
 
+
 # What may be declared without being imported by us, and why.
 UNSEEN = {
     "lxml-html-clean": "trafilatura's fallback needs it, and older installers miss the extra that asks for it",
@@ -134,6 +135,7 @@ UNSEEN = {
     "zstandard": "locked for bodies that a server sends so without being asked",
     "fastwarc": "its command checks our segments, a second opinion beside every archive",
     "rfc3161-client": "locked for the timestamps of storage.log",
+    "rich": "typer draws its help and its errors with it",
     "jinja2": "locked for ops.web",
     "starlette": "locked for ops.web",
     "uvicorn": "locked for ops.web",
