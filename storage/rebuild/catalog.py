@@ -176,18 +176,18 @@ class _Rebuild:
         return name if isinstance(name, str) else None
 
     def _apply_event(self, index: int, entry: Entry) -> str | None:
-        rows = [self._tx.records.by_digest(digest) for digest in entry.records.values()]
-        if any(row is None for row in rows) or not rows[0] or rows[0].event_id is None:
+        row = self._tx.records.by_digest(next(iter(entry.records.values())))
+        if row is None or row.event_id is None:
             self.report.problem(f"log entry {index} ({entry.type}) speaks of records that are in no segment")
             return None
         try:
-            event = self._event(rows[0].event_id)
+            event = self._event(row.event_id)
             if event.digests() != entry.records:
                 raise InvalidValue("its records are not those of one event")
             self._add(event, index)
         except (InvalidValue, DamageError, NotFound) as error:
             self.report.problem(f"log entry {index} ({entry.type}): {error.message}")
-        return rows[0].event_id
+        return row.event_id
 
     def _event(self, event_id: str) -> Event:
         """Read the records of an event. Raises DamageError, InvalidValue."""

@@ -79,10 +79,12 @@ def test_a_whole_archive_passes_open_segments_and_all(
     with Archive.create(given) as archive:
         make(archive)
         report = audit(archive)
-        assert report == AuditReport(objects=11, records=len(rows(archive)), entries=22)
-        assert report.ok
+        assert (report.objects, report.records, report.entries) == (11, len(rows(archive)), 22)
+        assert places(report) == set()
+        assert len(report.notes) == 2
+        assert all("one local copy" in note for note in report.notes)
         archive.seal()
-        assert places(audit(archive)) == set()
+        assert audit(archive).notes == ()
 
 
 def test_an_empty_archive_passes(tmp_path: Path) -> None:
@@ -114,8 +116,9 @@ def test_an_audit_changes_nothing(archive: Archive) -> None:
 # -- segments ------------------------------------------------------------------------------------------------
 
 
-def test_a_flip_in_any_record_names_the_record_and_its_object(archive: Archive) -> None:
-    for row in rows(archive):
+@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_flip_in_any_record_names_the_record_and_its_object(archive: Archive, stride: int) -> None:
+    for row in rows(archive)[::stride]:
         path = file_of(archive, row.segment)
         good = path.read_bytes()
         flip(path, row.offset + row.length // 2)
@@ -207,7 +210,7 @@ def test_a_segment_of_another_worker_is_told_and_not_judged(archive: Archive) ->
         tx.segments.add("warc-20261101120000-elsewhere-00000000", "warc", "elsewhere", 0)
     report = audit(archive)
     assert report.ok
-    assert "is open on worker elsewhere" in report.notes[0]
+    assert sum("is open on worker elsewhere" in note for note in report.notes) == 1
 
 
 # -- the catalog against the records -------------------------------------------------------------------------
@@ -363,14 +366,15 @@ def test_a_row_that_cannot_be_read_is_a_finding_and_the_rest_is_audited(archive:
     assert any("cannot be read" in f.message for f in report.damaged)
 
 
-def test_random_flips_in_segments_and_log_are_all_found(archive: Archive) -> None:
+@pytest.mark.parametrize("count", [20, pytest.param(500, marks=pytest.mark.slow)])
+def test_random_flips_in_segments_and_log_are_all_found(archive: Archive, count: int) -> None:
     """Below the API, anywhere in what is evidence, bytes behind the last acknowledged record of open
     segments too.
     """
     chance = random.Random(20261101)
     files = [p for p in archive.directory.rglob("*") if p.is_file() and ("objects" in p.parts or "open" in p.parts)]
     files = [p for p in files if p.stat().st_size]
-    for _ in range(60):
+    for _ in range(count):
         path = chance.choice(files)
         good = path.read_bytes()
         flip(path, chance.randrange(len(good)), 1 << chance.randrange(8))
