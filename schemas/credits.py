@@ -291,7 +291,10 @@ def looks_like_credit(text: str) -> bool:
     )
 
 
-_PARTICLES: Final = frozenset("von van der den de la del della di da do dos du el al bin for the via of and und y e by".split())
+_PARTICLE_WORDS: Final = """
+von van der den de la del della di da do dos du el al bin for the via of and und y e by
+"""
+_PARTICLES: Final = frozenset(_PARTICLE_WORDS.split())
 
 
 def _is_phrase(part: str) -> bool:

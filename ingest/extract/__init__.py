@@ -26,7 +26,8 @@ from ingest.extract.names import looks_like_person
 from ingest.extract.photos import FoundPhoto
 from ingest.extract.sources import Found, Sources
 from schemas.articles import Article, Extractor, OutletRef, article_id, clean, word_count
-from schemas.errors import ExtractionError
+from schemas.errors import ExtractionError, InvalidValue
+from schemas.urls import normalize
 
 EXTRACTOR: Final = Extractor(
     name="pressmark",
@@ -102,6 +103,10 @@ class _Choice:
 
 
 def _read(body: bytes, url: str, content_type: str | None, outlet: OutletRef | None) -> _Reading:
+    try:
+        url = normalize(url)
+    except InvalidValue as error:
+        raise ExtractionError(f"the page's address cannot be used: {error}", code="bad-url") from error
     parsed = page.parse(body=body, url=url, content_type=content_type)
     window = parsed.tree.find(".//title")
     linked = jsonld.read(parsed.tree, url, clean(window.text_content()) if window is not None else None)
@@ -155,7 +160,7 @@ def _extract(
     canonical = metadata.canonical_of(sources)
     language, section = metadata.language_of(sources), metadata.section_of(sources)
     paragraphs = text.texts(choice.body)
-    reference = outlet or _outlet_of(url, read.names)
+    reference = outlet or _outlet_of(sources.page.url, read.names)
     words = word_count(paragraphs)
     title = _value(read.title)
     fields = {"title": read.title, "published": first_seen, "modified": modified, "language": language,
@@ -163,7 +168,7 @@ def _extract(
     return Article(
         id=article_id(reference.id, canonical.value),
         version=0,
-        url=url,
+        url=sources.page.url,
         canonical_url=canonical.value,
         outlet=reference,
         title=title,

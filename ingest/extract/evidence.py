@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ingest.extract.blocks import Block
-from ingest.extract.page import path_of
+from ingest.extract.page import Paths
 from ingest.extract.photos import FoundPhoto
 from ingest.extract.sources import Found, Sources
 from ingest.extract.spans import Finder
@@ -23,6 +23,7 @@ def collect(
 ) -> dict[str, Evidence]:
     """Evidence by field: `title`, `paragraphs/0`, `photos/0/credit` and so on."""
     finder = Finder(sources.page.body, sources.page.text, sources.page.charset)
+    paths = Paths()
     found: dict[str, Evidence] = {}
     for name, value in fields.items():
         if value is not None and value.source != "url":
@@ -33,9 +34,9 @@ def collect(
         elif value is not None:
             found[name] = Evidence(source="url", path=value.path, raw=None)
     if standfirst is not None:
-        found["standfirst"] = _block(finder, standfirst)
+        found["standfirst"] = _block(finder, paths, standfirst)
     for number, block in enumerate(body):
-        found[f"paragraphs/{number}"] = _block(finder, block)
+        found[f"paragraphs/{number}"] = _block(finder, paths, block)
     for number, photo in enumerate(photos):
         if photo.caption_raw:
             found[f"photos/{number}/caption"] = Evidence(
@@ -60,9 +61,9 @@ def _span(finder: Finder, raw: str, value: Found) -> Span | None:
     return span if span is not None or value.source != "dom" else finder.find(raw, via="attr")
 
 
-def _block(finder: Finder, block: Block) -> Evidence:
+def _block(finder: Finder, paths: Paths, block: Block) -> Evidence:
     return Evidence(
-        source="dom", path=_ascii(path_of(block.element)), raw=None, span=finder.find(block.text, via="html")
+        source="dom", path=_ascii(paths.of(block.element)), raw=None, span=finder.find(block.text, via="html")
     )
 
 

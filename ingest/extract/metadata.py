@@ -9,13 +9,14 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ingest.extract.jsonld import as_list, text_value
 from ingest.extract.sources import Found, Sources, linked_values, meta_values
 from schemas.articles import Right, Rights, clean
+from schemas.errors import InvalidValue
 from schemas.instants import rfc3339
-from schemas.urls import same_site
+from schemas.urls import join, same_site
 
 _TAGS: Final = ("article:tag", "news_keywords", "keywords", "parsely-tags", "sailthru.tags")
 
@@ -102,18 +103,13 @@ def canonical_of(sources: Sources) -> Found:
     own = urlsplit(url)
     for found in offers:
         try:
-            value = urljoin(url, found.value).split("#")[0]
-            parts = urlsplit(value)
-        except ValueError:
+            value = join(url, found.value)
+        except InvalidValue:
             continue
-        if (
-            parts.scheme in ("http", "https")
-            and parts.hostname
-            and own.hostname
-            and same_site(parts.hostname, own.hostname)
-            and (parts.path not in ("", "/") or own.path in ("", "/"))
-            and not re.search(r"[\s<>\"]", value)
-        ):
+        parts = urlsplit(value)
+        near = parts.hostname and own.hostname and same_site(parts.hostname, own.hostname)
+        # A canonical address that is the homepage is a template's fault, not this article's address.
+        if near and (parts.path not in ("", "/") or own.path in ("", "/")):
             return Found(value=value, source=found.source, path=found.path, raw=clean(found.raw))
     return Found(value=url, source="url", path="requested", raw=url)
 

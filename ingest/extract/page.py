@@ -26,6 +26,8 @@ MAX_ELEMENTS: Final = 400_000
 _META_WINDOW: Final = 8192
 #: Share of control characters in the first bytes above which a body is not text.
 _BINARY_SHARE: Final = 0.02
+#: Control characters that even a short text may hold by accident.
+_FEW_CONTROLS: Final = 8
 
 _META_CHARSET: Final = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{2,40})", re.I)
 _HEADER_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{2,40})", re.I)
@@ -121,7 +123,7 @@ def _is_binary(body: bytes, charset: str) -> bool:
         return False
     head = body[:4096]
     controls = sum(1 for b in head if b < 9 or (13 < b < 32 and b != 27))
-    return controls > len(head) * _BINARY_SHARE
+    return controls > max(_FEW_CONTROLS, len(head) * _BINARY_SHARE)
 
 
 def _tree(text: str) -> HtmlElement:
@@ -129,6 +131,8 @@ def _tree(text: str) -> HtmlElement:
     data = text.replace("\x00", "").encode("utf-8", "replace")  # libxml2 ends at a NUL
     try:
         tree = html.document_fromstring(data, parser=parser)
+    except etree.ParserError as error:  # nothing but white space, comments and stray end tags
+        raise ExtractionError("the page holds no element and no text", code="empty") from error
     except (etree.LxmlError, ValueError, AssertionError) as error:
         raise ExtractionError(f"the page cannot be parsed: {error}", code="broken") from error
     _check_size(tree)
@@ -161,19 +165,45 @@ def meta_content(tree: HtmlElement) -> dict[str, list[str]]:
     return found
 
 
+class Paths:
+    """Short, readable element paths for evidence: tag, id, position among like siblings.
+
+    Positions are kept by parent, so that asking for every child of a long list stays linear.
+    """
+
+    def __init__(self) -> None:
+        self._positions: dict[HtmlElement, dict[HtmlElement, int]] = {}
+
+    def of(self, element: HtmlElement) -> str:
+        """The path of an element up to the nearest id, else to the body."""
+        steps: list[str] = []
+        node: HtmlElement | None = element
+        while node is not None and isinstance(node.tag, str) and node.tag not in ("html", "body"):
+            if node.get("id", "").split():
+                steps.append(f"{node.tag}#{_ascii(node.get('id', ''))}")
+                break
+            position = self._position(node)
+            steps.append(f"{node.tag}[{position}]" if position > 1 else node.tag)
+            node = node.getparent()
+        return "/".join(reversed(steps)) or str(element.tag)
+
+    def _position(self, node: HtmlElement) -> int:
+        parent = node.getparent()
+        if parent is None:
+            return 1
+        if parent not in self._positions:
+            counts: dict[str, int] = {}
+            positions: dict[HtmlElement, int] = {}
+            for child in parent:
+                if isinstance(child.tag, str):
+                    counts[child.tag] = positions[child] = counts.get(child.tag, 0) + 1
+            self._positions[parent] = positions
+        return self._positions[parent].get(node, 1)
+
+
 def path_of(element: HtmlElement) -> str:
-    """A short, readable element path for evidence: tag, id or first class, position among like siblings."""
-    steps: list[str] = []
-    node: HtmlElement | None = element
-    while node is not None and isinstance(node.tag, str) and node.tag not in ("html", "body"):
-        step = node.tag
-        if node.get("id"):
-            steps.append(f"{step}#{_ascii(node.get('id', ''))}")
-            break
-        same = list(node.itersiblings(node.tag, preceding=True))
-        steps.append(f"{step}[{len(same) + 1}]" if same else step)
-        node = node.getparent()
-    return "/".join(reversed(steps)) or str(element.tag)
+    """The path of a single element."""
+    return Paths().of(element)
 
 
 def _ascii(value: str) -> str:

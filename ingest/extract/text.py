@@ -7,6 +7,7 @@ the JSON-LD articleBody, and likeness to the blocks that are certain.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from copy import copy
@@ -19,6 +20,9 @@ from lxml.html import HtmlElement
 
 from ingest.extract.blocks import HEADINGS, Block
 from ingest.extract.names import looks_like_person
+
+# Its warnings tell of pages that gave nothing: that is an answer here, not news.
+logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 
 #: Share of the certain text that the container must hold.
 COVERAGE: Final = 0.80
@@ -163,7 +167,8 @@ def _away(blocks: Sequence[Block], votes: Sequence[bool]) -> list[str | None]:
             for name in {_name(e) for e, _reason in block.away}:
                 held[name] = held.get(name, 0) + len(block.text)
     return [
-        next((why for e, why in b.away if why in NEVER or held.get(_name(e), 0) <= PARDON * total), None) for b in blocks
+        next((why for e, why in b.away if why in NEVER or held.get(_name(e), 0) <= PARDON * total), None)
+        for b in blocks
     ]
 
 

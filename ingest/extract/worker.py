@@ -69,9 +69,14 @@ def _serve(pipe: Connection) -> None:
                 return
             result = run_one(job)
             if isinstance(result, ExtractionError):
-                pipe.send((result.code, result.message))
+                pipe.send((result.code, result.message, result.remedy))
             else:
                 pipe.send(result)
+
+
+def _error(answer: tuple[str, str, str | None]) -> ExtractionError:
+    code, message, remedy = answer
+    return ExtractionError(message, code=code, remedy=remedy)
 
 
 class _Worker:
@@ -117,6 +122,11 @@ class ExtractPool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the workers that live."""
+        return tuple(w.process.pid for w in self._workers if w.process.pid is not None)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result]:
         """One result a job, in the order of the jobs, as soon as it can be given.
@@ -185,7 +195,7 @@ class ExtractPool:
             return
         number = worker.job
         if number is not None:
-            done[number] = ExtractionError(answer[1], code=answer[0]) if isinstance(answer, tuple) else answer
+            done[number] = _error(answer) if isinstance(answer, tuple) else answer
         worker.job = None
 
     def _drop(self, worker: _Worker, done: dict[int, Result], message: str, code: str) -> None:

@@ -52,9 +52,7 @@ spans = st.builds(
     charset=st.just("utf-8"),
     via=st.sampled_from(VIAS),
 )
-evidences = st.builds(
-    Evidence, source=st.sampled_from(SOURCES), path=texts, raw=optional, span=st.none() | spans
-)
+evidences = st.builds(Evidence, source=st.sampled_from(SOURCES), path=texts, raw=optional, span=st.none() | spans)
 rights = st.none() | st.builds(Right, value=texts, source=texts, observed=st.just("2026-01-02T03:04:05Z"))
 photos = st.builds(
     Photo,

@@ -74,7 +74,9 @@ def test_a_caption_alone_has_no_credit(text: str) -> None:
     assert not looks_like_credit(text)
 
 
-@pytest.mark.parametrize("text", ["Photo: Ada Quay", "Getty Images", "Ada Quay/AFP via Getty Images", "© Ada Quay", "警視庁提供"])
+@pytest.mark.parametrize(
+    "text", ["Photo: Ada Quay", "Getty Images", "Ada Quay/AFP via Getty Images", "© Ada Quay", "警視庁提供"]
+)
 def test_credits_on_their_own_are_known(text: str) -> None:
     assert looks_like_credit(text)
 
