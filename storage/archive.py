@@ -30,11 +30,12 @@ from storage import events, fingerprints
 from storage.blobs import BlobStore
 from storage.catalog import Catalog
 from storage.catalog.values import VersionRow
+from storage.disk import disk_errors
 from storage.events import DraftView, Event
 from storage.log.sequencer import append
 from storage.log.signing import Signer
 from storage.log.tree import Log
-from storage.segments import Segments, disk_errors
+from storage.segments import Segments
 from storage.stores import open_store
 from storage.warc import Draft, Stored, read_member
 

@@ -21,6 +21,7 @@ from typing import BinaryIO, Final, Protocol
 from urllib.parse import quote
 
 from schemas.errors import AlreadyExists, DiskError, InvalidValue, NotFound, StoreError
+from storage.disk import sync_folder
 
 #: Bytes read at a time where a whole object is copied, compared or hashed.
 CHUNK: Final = 1 << 20
@@ -185,7 +186,7 @@ class FolderStore:
                 stream.write(data)
                 _sync(stream)
                 os.replace(scratch, path)
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
 
     def local_path(self, key: str) -> Path | None:
         """See BlobStore."""
@@ -282,7 +283,7 @@ class FolderStore:
                 if not same(path):
                     text = f"object {key} exists with other bytes; it is put once and was left as it is"
                     raise AlreadyExists(text) from error
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def _give_name(self, scratch: Path, path: Path) -> None:
         """Name a file where the name is free, in one step. Raises FileExistsError."""
@@ -304,7 +305,7 @@ class FolderStore:
             folder = folder.parent
         for new in reversed(missing):
             new.mkdir(exist_ok=True)
-            _sync_folder(new.parent)
+            sync_folder(new.parent)
 
     @contextmanager
     def _scratch(self) -> Iterator[tuple[Path, BinaryIO]]:
@@ -410,15 +411,7 @@ def _sync(stream: BinaryIO) -> None:
 def _make_durable(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _unlocked(path: Path) -> bool:

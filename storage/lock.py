@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from schemas.errors import ArchiveLocked
-from storage.segments import disk_errors
+from storage.disk import disk_errors
 
 
 class CrawlLock:

@@ -15,9 +15,10 @@ from schemas.errors import DamageError
 from storage import events
 from storage.archive import Archive
 from storage.catalog import Tx
+from storage.disk import disk_errors
 from storage.events import Event
 from storage.log.sequencer import append
-from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, disk_errors, fsync_rename, hash_stream, object_key
+from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, fsync_rename, hash_stream, object_key
 from storage.warc import cut_tail, is_abandoned, scan_segment
 
 

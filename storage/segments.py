@@ -10,19 +10,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from schemas.captures import RecordRef
 from schemas.entries import segment_entry
-from schemas.errors import DamageError, DiskError, NotFound, StoreError
+from schemas.errors import DamageError, NotFound, StoreError
 from schemas.instants import to_micros
 from storage.blobs import BlobStore
 from storage.catalog import Catalog
 from storage.catalog.values import RecordRow
+from storage.disk import disk_errors, sync_folder
 from storage.log.sequencer import append
 from storage.warc import Draft, SegmentWriter
 
@@ -56,17 +56,6 @@ def hash_stream(stream: BinaryIO) -> tuple[str, int]:
         digest.update(chunk)
         length += len(chunk)
     return f"sha256:{digest.hexdigest()}", length
-
-
-@contextmanager
-def disk_errors(what: str) -> Iterator[None]:
-    """Turn what the operating system says about a disk into DiskError."""
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(
-            f"{what}: {error.strerror or error}", remedy="free or mend the disk and run the command again"
-        ) from error
 
 
 class Segments:
@@ -236,13 +225,9 @@ class Segments:
 
 
 def fsync_rename(source: Path, target: Path) -> None:
-    """Make a file durable under its new name: fsync, rename, fsync of the folder."""
+    """Make a file durable under its new name: fsync, rename, fsync of the folder. Raises DiskError."""
     with disk_errors(f"cannot seal {source}"):
         with source.open("rb+") as stream:
             os.fsync(stream.fileno())
         source.rename(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(target.parent)

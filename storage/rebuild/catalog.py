@@ -27,11 +27,12 @@ from schemas.merkle import leaf_hash
 from storage import events, fingerprints
 from storage.archive import KEY_FILE, StorageSettings, entry_of, version_row
 from storage.catalog import Catalog, EntryRow, RecordRow, SnapshotRow, Tx, swap_in
+from storage.disk import disk_errors
 from storage.events import Event
 from storage.log import Signer, append
 from storage.rebuild.evidence import Evidence
 from storage.rebuild.log import StoredLog, read_log
-from storage.segments import disk_errors, hash_stream, object_key
+from storage.segments import hash_stream, object_key
 from storage.stores import open_store
 from storage.warc import read_member
 

@@ -15,8 +15,9 @@ from typing import BinaryIO, Final, cast
 from schemas.errors import ArchiveLocked, DamageError
 from storage import events
 from storage.blobs import BlobStore
+from storage.disk import disk_errors
 from storage.events import Event
-from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, disk_errors, name_of_key, object_key
+from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, name_of_key, object_key
 from storage.warc import Stored, is_abandoned, read_segment
 
 #: Bytes read at a time where records are read in the log's order: one request brings many small ones.

@@ -13,8 +13,8 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from schemas.captures import RecordRef
 from schemas.errors import ArchiveLocked, DiskError, InvalidValue, NotFound
 from schemas.instants import utc
 from schemas.records import record_digest
+from storage.disk import disk_errors, sync_folder
 from storage.warc.drafts import Draft, Entropy, new_record_id
 from storage.warc.members import compress_member
 from storage.warc.records import NONCE_BYTES, encode_record, warc_fields
@@ -230,28 +231,6 @@ def cut_tail(path: Path, good: int) -> int:
         finally:
             os.close(descriptor)
     return size - good
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def disk_errors(what: str) -> Iterator[None]:
-    """Turn what the operating system says about a disk (full, read-only, input/output error, …) into
-    DiskError.
-    """
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = f"{'free space on' if full else 'mend'} the disk and run the command again"
-        raise DiskError(f"{what}: {error.strerror or error}", remedy=remedy) from error
 
 
 def _open_existing(path: Path, flags: int) -> int:
