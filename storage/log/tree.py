@@ -74,7 +74,8 @@ class Log:
         self.origin, self._signer, self._holder = origin, signer, holder
         self.vkey = vkey if vkey is not None or signer is None else signer.vkey
         self._edge: Edge | None = None  # of the newest tree that this process made
-        self._trusted: bytes | None = None  # the published checkpoint that was checked last
+        self._trusted: bytes | None = None  # the published note that was checked against the catalog last
+        self._opened: tuple[bytes, Checkpoint] | None = None  # the note whose signature was checked last
         self._lock = threading.Lock()
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -238,7 +239,11 @@ class Log:
         self._edge, self._trusted = tree, note
 
     def _open(self, note: bytes) -> Checkpoint:
-        """Read a checkpoint that must be ours."""
+        """Read a checkpoint that must be ours; the last one read is kept, for checking a signature takes
+        time.
+        """
+        if self._opened is not None and self._opened[0] == note:
+            return self._opened[1]
         if self.vkey is None:
             raise UsageError("this archive was opened without its log's public key")
         try:
@@ -253,6 +258,7 @@ class Log:
                 f"{CHECKPOINT_KEY} is of another log, {found.origin}",
                 remedy="check the settings [objects] url",
             )
+        self._opened = (note, found)
         return found
 
     def _state(self) -> LogState:

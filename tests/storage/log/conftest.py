@@ -50,17 +50,21 @@ class World:
         return self.folder / "objects" / "log" / path
 
 
+def new_world(folder: Path) -> World:
+    """An empty log in a new folder."""
+    folder.mkdir()
+    signer = Signer.create(folder / "log.key", ORIGIN)
+    catalog = Catalog.create(f"sqlite:///{folder / 'catalog.sqlite'}")
+    return World(folder, FolderStore(folder / "objects"), catalog, signer)
+
+
 @pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     """Makes worlds apart from each other."""
     made: list[World] = []
 
     def make(name: str = "archive") -> World:
-        folder = tmp_path / name
-        folder.mkdir()
-        signer = Signer.create(folder / "log.key", ORIGIN)
-        catalog = Catalog.create(f"sqlite:///{folder / 'catalog.sqlite'}")
-        made.append(World(folder, FolderStore(folder / "objects"), catalog, signer))
+        made.append(new_world(tmp_path / name))
         return made[-1]
 
     yield make

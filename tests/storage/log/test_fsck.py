@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from schemas.merkle import leaf_hash
+from storage.blobs import FolderStore
+from storage.catalog import Catalog
+from storage.log import Signer
 from storage.log.fsck import check_log
-from tests.storage.log.conftest import NOW, ORIGIN, World, entry
+from tests.storage.log.conftest import NOW, ORIGIN, World, entry, new_world
 
 Found = list[tuple[str, str, str]]
 
@@ -42,15 +48,26 @@ def sql(world: World, text: str, *values: object) -> None:
     raw.close()
 
 
-@pytest.fixture
-def grown(world: World) -> World:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of 3, then 300, then 600 entries, and two that wait."""
+    world = new_world(tmp_path_factory.mktemp("template") / "archive")
     log = world.log()
     for count in (3, 297, 300):
         world.add(count)
         log.integrate(NOW)
     world.add(2)
-    return world
+    world.catalog.close()
+    return world.folder
+
+
+@pytest.fixture
+def grown(template: Path, tmp_path: Path) -> Iterator[World]:
+    folder = tmp_path / "archive"
+    shutil.copytree(template, folder)
+    catalog = Catalog.open(f"sqlite:///{folder / 'catalog.sqlite'}")
+    yield World(folder, FolderStore(folder / "objects"), catalog, Signer.load(folder / "log.key"))
+    catalog.close()
 
 
 def test_a_log_that_is_whole_gives_nothing_to_report(grown: World) -> None:
