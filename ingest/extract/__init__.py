@@ -135,9 +135,7 @@ def _choose(read: _Reading) -> _Choice:
     start = index_of(read.blocks, read.head)
     first = chosen.blocks[0].order if chosen.blocks else None
     lead = standfirst.standfirst_of(read.sources, read.blocks, start=start, known=known, first_body=first)
-    opening = text.opening_of(
-        read.blocks, chosen.blocks, head_order=start if read.head is not None else -1, known=known
-    )
+    opening = text.opening_of(read.blocks, chosen, head=read.head, head_order=start, known=known)
     if lead is not None and lead not in opening:
         opening = (lead, *(b for b in opening if b.order > lead.order))
     body = text.with_opening(text.without_signature(chosen.blocks, authors), opening)

@@ -90,10 +90,13 @@ def away_reason(element: HtmlElement) -> str | None:
     role = element.get("role")
     if role in _ROLE_AWAY:
         return f"role {role}"
-    names = " ".join(
-        v for a in ("class", "id", "data-testid", "data-component", "data-module", "data-type") if (v := element.get(a))
-    )
+    # The id of a heading is the place that a table of contents leads to, no name of a part.
+    own = ("class",) if element.tag in HEADINGS else _NAME_ATTRIBUTES
+    names = " ".join(v for a in own if (v := element.get(a)))
     return _named_away(names) if names else None
+
+
+_NAME_ATTRIBUTES: Final = ("class", "id", "data-testid", "data-component", "data-module", "data-type")
 
 
 _NAME_CACHE: dict[str, str | None] = {}
@@ -175,7 +178,7 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
                 walk.add(element.tail)
             continue
         if event == "start":
-            if tag in SKIP:
+            if tag in SKIP or (tag in ("span", "small", "i", "svg-icon") and _is_link_note(element)):
                 skipped.add(element)
                 events.skip_subtree()
                 if tag in ("figure", "nav", "iframe", "video", "dialog"):
@@ -190,6 +193,21 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
             walk.add(element.tail)
     walk.flush()
     return walk.blocks
+
+
+# What pages add to links for those who cannot see the arrow. Read out, never shown; no text of the article.
+_LINK_NOTE: Final = re.compile(
+    r"^[\s,(\[]*(?:(?:link )?(?:wird )?(?:öffnet )?(?:in|im) (?:einem )?neue[nm] (?:fenster|tab)(?: geöffnet)?|"
+    r"(?:link )?opens (?:in )?(?:a )?new (?:tab|window)|"
+    r"(?:se )?abre en (?:una )?(?:nueva )?(?:ventana|pestaña)(?: nueva)?|"
+    r"s.ouvre dans (?:une nouvelle fenêtre|un nouvel onglet)|nouvelle fenêtre|external link)[\s)\].]*$",
+    re.I,
+)
+
+
+def _is_link_note(element: HtmlElement) -> bool:
+    text = element.text or ""
+    return 8 < len(text) < 60 and len(element) == 0 and _LINK_NOTE.match(text) is not None
 
 
 def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import trafilatura
@@ -30,7 +31,8 @@ COVERAGE: Final = 0.80
 PARDON: Final = 0.25
 #: Parts that are never the article, however much they hold: other people's words, other articles.
 _NEVER_WORDS: Final = """
-breadcrumb comment commenting comments consent cookie cookies disqus footer gdpr kommentare newsletter related
+breadcrumb comment commenting comments consent cookie cookies disqus facebook footer gdpr instagram kommentare
+newsletter related tiktok tweet twitter youtube
 """
 NEVER: Final = frozenset(_NEVER_WORDS.split())
 #: A block of at least this many characters of plain text is a paragraph by its length.
@@ -50,7 +52,8 @@ _LEAD_IN: Final = re.compile(
     r"lire aussi|à lire aussi|voir aussi|leggi anche|lees ook|läs (?:mer|också)|les (?:også|mer)|læs også|baca juga|"
     r"xem thêm|czytaj (?:też|także|również)|читайте (?:также|ещё)|see also|related(?: stories| articles?)?:|"
     r"more (?:from|on|stories)|recommended|trending|watch:|don't miss|sign up|subscribe|advertisement|anzeige|"
-    r"publicidad|publicité|adblock|関連記事|あわせて読みたい|続きを読む|관련기사|더보기|click here to|download our app|"
+    r"publicidad|publicité|adblock|il vous reste \d|la suite est réservée|weiterlesen mit|関連記事|"
+    r"あわせて読みたい|続きを読む|관련기사|더보기|click here to|download our app|"
     r"follow us|folgen sie|síguenos|join our|copyright|©|all rights reserved|alle rechte vorbehalten)",
     re.I,
 )
@@ -238,7 +241,9 @@ def _choose(
     for i in inside:
         block, key = blocks[i], key_of(blocks[i].text)
         sure = in_ld[i] and len(key) >= SURE
-        if not key or any(key == t or (block.tag in HEADINGS and key.endswith(" " + t)) for t in titles):
+        if not any(c.isalpha() for c in key) or any(
+            key == t or (block.tag in HEADINGS and key.endswith(" " + t)) for t in titles
+        ):
             continue
         if not sure and (away[i] is not None or _is_pointer(block)):
             continue
@@ -249,23 +254,45 @@ def _choose(
 
 
 def _is_pointer(block: Block) -> bool:
-    """Text that points elsewhere: a link alone, an item of a list of links, "read more" and its like."""
+    """Text that points elsewhere: a link alone, an item of a list of links, a label and a link, "read more"."""
     if block.link_share > 0.75 or (block.tag == "li" and block.link_share > 0.45 and len(block.text) < 160):
         return True
-    return len(block.text) < 200 and _LEAD_IN.match(block.text) is not None
+    if len(block.text) >= 250:
+        return False
+    labelled = block.link_share > 0.3 and _LABEL.match(block.text) is not None
+    return labelled or _LEAD_IN.match(block.text) is not None
+
+
+# A label before a link: "READ THIS | ...", ">> ...".
+_LABEL: Final = re.compile(r"^(?:[>»→➤▶►•*\s]{1,4}\S|[^|:.!?]{3,40}\s?\|\s)")
+
+
+#: Levels that a heading or a paragraph may be wrapped in, apart from each other.
+_WRAPPED: Final = 5
 
 
 def _headings_with_text(chosen: Sequence[Block]) -> list[Block]:
-    """Headings only where text of the same part follows before the next heading of a part apart."""
-    holders = {b.element.getparent() for b in chosen if b.tag not in HEADINGS}
-    holders |= {h.getparent() for h in holders if h is not None}
-    kept: list[Block] = []
+    """Headings of the text that follows: in the same part, or in parts of their own without pictures or links."""
+    near: set[HtmlElement] = set()
+    far: set[HtmlElement] = set()
     for block in chosen:
-        parent = block.element.getparent()
-        if block.tag in HEADINGS and parent not in holders and (parent is None or parent.getparent() not in holders):
-            continue
-        kept.append(block)
-    return kept
+        if block.tag not in HEADINGS:
+            for level, ancestor in enumerate(islice(block.element.iterancestors(), _WRAPPED)):
+                far.add(ancestor)
+                if level < 2:
+                    near.add(ancestor)
+    return [b for b in chosen if b.tag not in HEADINGS or _heads(b, near, far)]
+
+
+def _heads(block: Block, near: set[HtmlElement], far: set[HtmlElement]) -> bool:
+    node = block.element
+    for level, ancestor in enumerate(islice(block.element.iterancestors(), _WRAPPED)):
+        if level < 2 and ancestor in near:
+            return True
+        if ancestor in far:
+            return block.link_share < 0.3 and not any(True for _ in node.iter("img", "a"))
+        node = ancestor
+    return False
 
 
 def _trim(chosen: list[Block]) -> list[Block]:
@@ -294,23 +321,41 @@ def with_opening(body: Sequence[Block], opening: Sequence[Block]) -> tuple[Block
 OPENING: Final = 60
 
 
+# Lines about the article, not of it: when it was published, who may read on.
+_ABOUT: Final = re.compile(
+    r"^(?:publi|published|updated|last updated|first published|aktualisiert|veröffentlicht|"
+    r"stand[: ]|erstellt|modif|actualizad|"
+    r"oppdatert|publicerad|uppdaterad|gepubliceerd|\d{1,2}[./]\d{1,2}[./]\d{2,4}|(?:von|by|por|par)\s(?-i:[A-ZÀ-Ý][\w.]+\s[A-ZÀ-Ý]))",
+    re.I,
+)
+
+
 def opening_of(
-    blocks: Sequence[Block], body: Sequence[Block], *, head_order: int, known: frozenset[str]
+    blocks: Sequence[Block], body: Body, *, head: HtmlElement | None, head_order: int, known: frozenset[str]
 ) -> tuple[Block, ...]:
     """Running text between headline and body that the body's container does not hold."""
-    if not body or head_order < 0:
+    if not body.blocks or body.container is None:
         return ()
-    window = blocks[head_order + 1 : body[0].order]
-    return tuple(
-        b
-        for b in window
-        if len(b.text) >= OPENING
-        and b.link_share < 0.4
-        and not b.away
-        and key_of(b.text) not in known
-        and b.tag in ("p", "div", "h2", "h3", "h4", "section", "header", "span")
-        and not _is_pointer(b)
-    )
+    region = _region(body.container, head)
+    window = blocks[(head_order + 1 if head is not None else 0) : body.blocks[0].order]
+    tags = ("p", "div", "h2", "h3", "h4", "section", "header") if head is not None else ("p",)
+    return tuple(b for b in window if _opens(b, tags, region, known))
+
+
+def _opens(block: Block, tags: Sequence[str], region: HtmlElement | None, known: frozenset[str]) -> bool:
+    if len(block.text) < OPENING or block.link_share >= 0.4 or block.away or block.tag not in tags:
+        return False
+    if key_of(block.text) in known or _is_pointer(block) or (len(block.text) < 160 and _ABOUT.match(block.text)):
+        return False
+    return region is not None and _within(block.element, region)
+
+
+def _region(container: HtmlElement, head: HtmlElement | None) -> HtmlElement | None:
+    """The smallest part that holds headline and body; without a headline, the nearest <article>."""
+    if head is None:
+        return next((a for a in container.iterancestors("article")), None)
+    above = {container, *container.iterancestors()}
+    return next((a for a in (head, *head.iterancestors()) if a in above), None)
 
 
 def signature_of(body: Sequence[Block]) -> Block | None:
@@ -325,10 +370,13 @@ def signature_of(body: Sequence[Block]) -> Block | None:
     )
 
 
+_SIGNED: Final = re.compile(r"[(\[][\w/.,\s]{1,24}[)\]]|[A-Z]{2,6}/\w{2,6}")
+
+
 def without_signature(body: Sequence[Block], authors: Sequence[str]) -> list[Block]:
     """The body without a last line that is only an author's name or initials in brackets."""
     kept = list(body)
     names = {key_of(a) for a in authors}
-    while kept and (key_of(kept[-1].text) in names or re.fullmatch(r"[(\[][\w/.,\s]{1,24}[)\]]", kept[-1].text)):
+    while kept and (key_of(kept[-1].text) in names or _SIGNED.fullmatch(kept[-1].text)):
         kept.pop()
     return kept
