@@ -1,7 +1,7 @@
 """What stands beside the rows of a dataset: `files.json`, `croissant.json` and the card `README.md`.
 
 All three are made from manifest, files and facts alone: no clock is read, and the same dataset is described in the same
-bytes. Croissant: version 1.1 of the MLCommons format (http://mlcommons.org/croissant/1.1).
+bytes. Croissant: version 1.0 of the MLCommons format (http://mlcommons.org/croissant/1.0), which all its readers know.
 """
 
 from __future__ import annotations
@@ -33,16 +33,15 @@ _DATA_TYPES: Final = {
     "instant": ("sc:DateTime", False),
 }
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?![a-z])")
-_PARQUET: Final = "application/vnd.apache.parquet"
+_PARQUET: Final = "application/x-parquet"
 
-# As the Croissant specification recommends it, less what is not used here.
+# As the Croissant specification gives it.
 _CONTEXT: Final = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "citeAs": "cr:citeAs",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
-    "containedIn": "cr:containedIn",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
@@ -62,11 +61,13 @@ _CONTEXT: Final = {
     "md5": "cr:md5",
     "parentField": "cr:parentField",
     "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -135,7 +136,7 @@ def croissant(manifest: Manifest, files: Sequence[File], facts: Facts, creator: 
     value = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": manifest.name,
         "description": _description(manifest, facts),
         "version": manifest.version,
