@@ -13,25 +13,24 @@ from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
-from schemas.entries import Entry, snapshot_entry
-from schemas.errors import DamageError, InvalidValue, NotFound
+from schemas.entries import Entry
+from schemas.errors import DamageError
 from storage.archive import Archive
 from storage.catalog import Tx
-from storage.catalog.values import EntryRow, SnapshotRow
+from storage.catalog.values import EntryRow
 from storage.fixity.events import EventAudit
 from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, AuditReport, Findings, Progress
 from storage.fixity.segments import SegmentAudit, differing
+from storage.fixity.snapshots import SnapshotAudit
 from storage.log.fsck import check_log
 from storage.log.tree import PREFIX as LOG_PREFIX
-from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, hash_stream, name_of_key
+from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, name_of_key
 
 #: Rows or keys looked at in one transaction: a snapshot held for longer would keep old pages of the whole
 #: catalog.
 PAGE: Final = 1000
 #: Endings of segment files under DIR/open.
 _SUFFIXES: Final = (OPEN_SUFFIX, SEALED_SUFFIX)
-SNAPSHOTS: Final = "snapshots/"
-MANIFEST: Final = "manifest.json"
 
 T = TypeVar("T")
 
@@ -54,6 +53,7 @@ class _Audit:
         self._findings = Findings()
         self._events = EventAudit(findings=self._findings)
         self._segments = SegmentAudit(archive, self._findings, self._events.check)
+        self._snapshots = SnapshotAudit(archive, self._findings)
         self._objects = 0
 
     def run(self, sample: int | None) -> AuditReport:
@@ -187,64 +187,30 @@ class _Audit:
 
     def _check_snapshots(self) -> None:
         with self._catalog.read() as tx:
-            rows = tx.snapshots.all()
-        for row in rows:
-            self._check_snapshot(row)
-
-    def _check_snapshot(self, row: SnapshotRow) -> None:
-        """Manifest and entry; the files and rows are `datasets.verify`'s to read."""
-        key = row.prefix + MANIFEST
-        try:
-            with self._store.open(key) as stream:
-                sha256, _ = hash_stream(stream)
-        except NotFound:
-            self._findings.add(MISSING, key, f"the manifest of snapshot {row.name}/{row.version} is gone")
-            return
-        if sha256.removeprefix("sha256:") != row.manifest_sha256.removeprefix("sha256:"):
-            self._findings.add(DAMAGED, key, "its bytes are not those that were sealed")
-        try:
-            wanted = snapshot_entry(
-                name=row.name,
-                version=row.version,
-                root=_labelled(row.root),
-                manifest=_labelled(row.manifest_sha256),
-                rows=row.rows,
-            )
-        except InvalidValue as error:
-            self._findings.add(DAMAGED, f"snapshot {row.name}/{row.version}", f"its row is damaged: {error.message}")
-            return
-        with self._catalog.read() as tx:
-            entry = tx.log.entry(row.log_index)
-        if entry is None or entry.body != wanted.encode():
-            self._findings.add(
-                DAMAGED, f"snapshot {row.name}/{row.version}", f"log entry {row.log_index} is not that of its row"
-            )
+            rows, published = tx.snapshots.all(), tx.log.state().size
+        for done, row in enumerate(rows):
+            self._progress("snapshots", done, len(rows))
+            self._pass(f"snapshot {row.name}/{row.version}", partial(self._snapshots.check, row, published=published))
 
     def _check_objects(self) -> None:
         """Every object must be one that the catalog knows, and every local file too."""
-        with self._catalog.read() as tx:
-            prefixes = tuple(row.prefix for row in tx.snapshots.all())
         for page in _pages(self._store.list()):
             self._objects += len(page)
             with self._catalog.read() as tx:
                 for key in page:
-                    self._check_object(tx, key, prefixes)
+                    self._check_object(tx, key)
         for path in (*self._archive.segments.waiting(), *self._archive.segments.left_open()):
             name = next(path.name.removesuffix(s) for s in _SUFFIXES if path.name.endswith(s))
             with self._catalog.read() as tx:
                 if tx.segments.get(name) is None:
                     self._findings.add(ORPHAN, f"open/{path.name}", "the catalog knows no such segment")
 
-    def _check_object(self, tx: Tx, key: str, prefixes: tuple[str, ...]) -> None:
-        if key.startswith(LOG_PREFIX) or (prefixes and key.startswith(prefixes)):
+    def _check_object(self, tx: Tx, key: str) -> None:
+        if key.startswith(LOG_PREFIX) or key in self._snapshots.keys:
             return
         name = name_of_key(key)
         if name is None or tx.segments.get(name) is None:
             self._findings.add(ORPHAN, key, "the catalog knows no such object")
-
-
-def _labelled(digest: str) -> str:
-    return digest if digest.startswith("sha256:") else f"sha256:{digest}"
 
 
 def _pages(keys: Iterable[str]) -> Iterator[list[str]]:

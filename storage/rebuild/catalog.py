@@ -117,6 +117,7 @@ class _Rebuild:
 
     def __init__(self, tx: Tx, evidence: Evidence, say: Callable[[str], None]) -> None:
         self._tx, self._evidence, self._say = tx, evidence, say
+        self._latest = 0  # date of the last capture in the log's order: what follows was made after it
         self.report = RebuildReport()
 
     def run(self, log: StoredLog, origin: str) -> None:
@@ -205,7 +206,8 @@ class _Rebuild:
     def _add(self, event: Event, index: int) -> None:
         """The catalog row of an event whose entry has this index. Raises InvalidValue, NotFound."""
         if event.kind == "capture":
-            self._tx.captures.add(replace(events.capture_of(event), log_index=index))
+            capture = self._tx.captures.add(replace(events.capture_of(event), log_index=index))
+            self._latest = max(self._latest, to_micros(capture.date))
             self.report.captures += 1
         elif event.kind == "article":
             self._add_version(event, index)
@@ -269,7 +271,7 @@ class _Rebuild:
                 root=entry.fields["root"],
                 manifest_sha256=entry.fields["manifest"],
                 rows=entry.fields["rows"],
-                created=0,
+                created=self._latest,
                 log_index=index,
                 prefix=prefix,
             )

@@ -13,6 +13,7 @@ import pytest
 from schemas.captures import Capture
 from storage.archive import Archive
 from storage.catalog.values import RecordRow
+from storage.datasets import Selection, build
 from storage.fixity import AuditReport, audit
 from storage.segments import object_key
 from tests.storage.keepsake import CAPTURES, copy, make
@@ -325,6 +326,67 @@ def test_a_segment_that_the_catalog_forgot_is_an_orphan_and_its_entry_tells(arch
     report = audit(archive)
     assert ("orphan", object_key(name)) in places(report)
     assert any(name in f.message for f in report.missing)
+
+
+# -- snapshots -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_snapshot(archive: Archive) -> Archive:
+    build(archive, "lantern", Selection())
+    archive.integrate()
+    return archive
+
+
+SNAPSHOT = "snapshots/lantern/1.0.0/"
+
+
+def test_a_whole_snapshot_passes(with_snapshot: Archive) -> None:
+    assert places(audit(with_snapshot)) == set()
+
+
+def test_a_snapshot_that_waits_for_its_checkpoint_is_no_fault(archive: Archive) -> None:
+    build(archive, "lantern", Selection())
+    report = audit(archive)
+    assert places(report) == set()
+    assert any("waits for the next checkpoint" in note for note in report.notes)
+
+
+def test_a_damaged_or_missing_file_of_a_snapshot_is_named(with_snapshot: Archive) -> None:
+    folder = with_snapshot.directory / "objects" / SNAPSHOT
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    assert len(files) > 4
+    for path in files:
+        key = str(path.relative_to(with_snapshot.directory / "objects"))
+        good = path.read_bytes()
+        flip(path, len(good) // 2)
+        report = audit(with_snapshot)
+        if path.name == "files.json":  # nothing tells whether a digest in the list is wrong or the file it is of
+            assert not report.ok
+        else:
+            assert ("damaged", key) in places(report)
+        path.unlink()
+        assert ("missing", key) in places(audit(with_snapshot))
+        path.write_bytes(good)
+    assert audit(with_snapshot).ok
+
+
+def test_a_file_that_a_snapshot_does_not_list_is_an_orphan(with_snapshot: Archive) -> None:
+    with_snapshot.store.put(SNAPSHOT + "extra.txt", b"x")
+    assert ("orphan", SNAPSHOT + "extra.txt") in places(audit(with_snapshot))
+
+
+@pytest.mark.parametrize("column", ["root", "manifest_sha256", "rows", "log_index"])
+def test_a_changed_row_of_a_snapshot_is_found(with_snapshot: Archive, column: str) -> None:
+    sql(with_snapshot, f"UPDATE snapshots SET {column} = ?", 1 if column in ("rows", "log_index") else "sha256:x")
+    assert not audit(with_snapshot).ok
+
+
+def test_a_snapshot_that_the_catalog_forgot_is_told_by_its_entry(with_snapshot: Archive) -> None:
+    sql(with_snapshot, "DELETE FROM snapshots")
+    report = audit(with_snapshot)
+    assert [f.message for f in report.missing] == ["the catalog lacks snapshot lantern/1.0.0, which it seals"]
+    assert {f.where for f in report.orphans} >= {SNAPSHOT + "manifest.json"}
 
 
 # -- log, objects, the catalog as a whole --------------------------------------------------------------------

@@ -13,6 +13,7 @@ from schemas.errors import ArchiveLocked, ArchiveMissing, DamageError
 from storage import events
 from storage.archive import Archive, StorageSettings
 from storage.catalog import Tx
+from storage.datasets import Selection, build, verify
 from storage.fixity import audit
 from storage.rebuild import rebuild
 from storage.recovery import recover
@@ -23,7 +24,12 @@ from tests.support.archives import ARTICLE, exchange, page, settings
 #: What a rebuild does not make: what the journey makes of captures, and what lasts for a moment only.
 OTHERS = {"sources", "items", "hosts", "leases", "sightings", "alembic_version"}
 #: Columns that follow from reading pages again, or from nothing.
-LATER = {"captures": {"extraction", "extraction_code", "extractor"}, "versions": {"last_seen"}, "log_state": {"epoch"}}
+LATER = {
+    "snapshots": {"created"},
+    "captures": {"extraction", "extraction_code", "extractor"},
+    "versions": {"last_seen"},
+    "log_state": {"epoch"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +132,21 @@ def test_on_either_storage_the_rebuilt_archive_audits_the_same(
     with reopened(given) as archive:
         assert articles(archive) == wanted
         assert audit(archive) == first
+
+
+def test_snapshots_come_back(given: StorageSettings) -> None:
+    with reopened(given) as archive:
+        recover(archive)
+        build(archive, "lantern", Selection())
+        archive.integrate()
+        wanted = verify(archive, "lantern")
+    before = tables(given.directory)
+    lose_catalog(given.directory)
+    assert rebuild(given).snapshots == 1
+    assert tables(given.directory) == before
+    with reopened(given) as archive:
+        assert verify(archive, "lantern") == wanted == []
+        assert audit(archive).ok
 
 
 # -- what the log does not know yet ------------------------------------------------------------------------------
