@@ -38,21 +38,15 @@ def collect(
     for number, block in enumerate(body):
         found[f"paragraphs/{number}"] = _block(finder, paths, block)
     for number, photo in enumerate(photos):
-        if photo.caption_raw:
-            found[f"photos/{number}/caption"] = Evidence(
-                source=photo.source,
-                path=_ascii(photo.path),
-                raw=photo.caption_raw,
-                span=finder.find(photo.caption_raw, via="html"),
-            )
-        if photo.credit_raw:
-            via = _VIA.get(photo.credit_source, "html") if not photo.credit_path.endswith(("@data", "@alt")) else "attr"
-            found[f"photos/{number}/credit"] = Evidence(
-                source=photo.credit_source,
-                path=_ascii(photo.credit_path),
-                raw=photo.credit_raw,
-                span=finder.find(photo.credit_raw, via=via),
-            )
+        for kind, shown, source, path in (
+            ("caption", photo.caption_raw, photo.source, photo.path),
+            ("credit", photo.credit_raw, photo.credit_source, photo.credit_path),
+        ):
+            if shown:
+                via = "attr" if path.endswith(("/@data", "/@alt")) else _VIA[source]
+                found[f"photos/{number}/{kind}"] = Evidence(
+                    source=source, path=_ascii(path), raw=shown, span=finder.find(shown, via=via)
+                )
     return found
 
 

@@ -171,9 +171,8 @@ def kind_of(sources: Sources, words: int, photos: int) -> str:
         not types and any(True for _ in sources.linked.of_type("VideoObject")) and words < 120
     ):
         return "video"
-    if any(True for _ in sources.linked.of_type("ImageGallery", "MediaGallery")) or (
-        photos >= 10 and words < 40 * photos and words < 400
-    ):
+    shown = not types and any(True for _ in sources.linked.of_type("ImageGallery", "MediaGallery"))
+    if shown or (photos >= 10 and words < 40 * photos and words < 400):
         return "gallery"
     if types or graph == "article" or words >= 60:
         return "article"

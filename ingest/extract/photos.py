@@ -214,78 +214,87 @@ def _read(
     position: int,
 ) -> FoundPhoto | None:
     url = best_url(image, base)
-    figure = next((a for a in image.iterancestors("figure")), None)
-    if url is None and figure is None:
-        return None
-    if _is_junk(image, url):
+    if (url is None and not any(True for _ in image.iterancestors("figure"))) or _is_junk(image, url):
         return None
     scope = _scope(image, keep_out)
     if _is_teaser(image, scope):
         return None
-    caption, credit, path = figure_words(scope)
-    if not caption and not credit:
-        caption, credit, path = words_beside(scope, keep_out)
-    credit_source, credit_path = "dom", path
-    if not credit:
-        credit = next(
-            (
-                v
-                for n in (
-                    "data-credit",
-                    "data-copyright",
-                    "data-credits",
-                    "data-photo-credit",
-                    "data-author",
-                    "data-source",
-                    "data-photographer",
-                    "data-credit-text",
-                )
-                if (v := clean(image.get(n) or ""))
-            ),
-            None,
-        )
-        credit_path = f"{path_of(image)}/@data"
-    if not caption:
-        caption = (
-            clean(image.get("data-caption") or image.get("data-image-caption") or image.get("data-description") or "")
-            or None
-        )
-        if caption and "<" in caption:
-            caption = clean(re.sub(r"<[^>]*>", " ", caption)) or None
-    known = described.get(_key(url))
-    if known:
-        if not caption and not credit and known[0]:
-            caption, from_caption = split_caption_credit(known[0])
-            credit = from_caption
-            credit_source, credit_path = "jsonld", known[2]
-        if not credit and known[1]:
-            credit, credit_source, credit_path = known[1], "jsonld", known[2]
     alt = clean(image.get("alt") or "") or None
-    if not credit and alt:
-        _, credit = split_caption_credit(alt)
-        credit_path = f"{path_of(image)}/@alt"
-    parsed: Credit | None = parse_credit(credit) if credit else None
+    caption = credit = _NOTHING
+    for more_caption, more_credit in _offers(image, scope, keep_out, described.get(_key(url)), alt):
+        if not caption.text and not credit.text:
+            caption = (
+                more_caption  # a caption is taken only where no words were found: sources tell the same in other words
+            )
+        credit = credit if credit.text else more_credit
+    parsed: Credit | None = parse_credit(credit.text) if credit.text else None
     if parsed is not None and not parsed.text:
         parsed = None
-    if url is None and caption is None and parsed is None:
+    if url is None and not caption.text and parsed is None:
         return None
     return FoundPhoto(
         photo=Photo(
             url=url,
-            caption=caption or None,
+            caption=caption.text or None,
             alt=alt,
             credit=parsed.text if parsed else None,
             photographers=parsed.photographers if parsed else (),
             agencies=parsed.agencies if parsed else (),
             position=position,
         ),
-        caption_raw=caption or None,
-        credit_raw=credit if parsed else None,
-        source="dom",
-        path=path,
-        credit_source=credit_source,
-        credit_path=credit_path,
+        caption_raw=caption.text or None,
+        credit_raw=credit.text if parsed else None,
+        source=caption.source,
+        path=caption.path,
+        credit_source=credit.source,
+        credit_path=credit.path,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Words:
+    """Words about a photo and where they stood."""
+
+    text: str | None
+    source: str
+    path: str
+
+
+_NOTHING: Final = _Words(text=None, source="dom", path="")
+_CREDIT_ATTRIBUTES: Final = (
+    "data-credit", "data-copyright", "data-credits", "data-photo-credit", "data-author", "data-source",
+    "data-photographer", "data-credit-text",
+)  # fmt: skip
+_CAPTION_ATTRIBUTES: Final = ("data-caption", "data-image-caption", "data-description")
+
+
+def _offers(
+    image: HtmlElement,
+    scope: HtmlElement,
+    keep_out: set[HtmlElement],
+    told: tuple[str | None, str | None, str] | None,
+    alt: str | None,
+) -> Iterator[tuple[_Words, _Words]]:
+    """Caption and credit by every source, most trusted first: figure, attributes, JSON-LD, alternative text."""
+
+    def pair(caption: str | None, credit: str | None, source: str, path: str) -> tuple[_Words, _Words]:
+        return _Words(text=caption, source=source, path=path), _Words(text=credit, source=source, path=path)
+
+    caption, credit, path = figure_words(scope)
+    if not caption and not credit:
+        caption, credit, path = words_beside(scope, keep_out)
+    yield pair(caption, credit, "dom", path)
+    here = path_of(image)
+    caption = next((v for n in _CAPTION_ATTRIBUTES if (v := clean(re.sub(r"<[^>]*>", " ", image.get(n) or "")))), None)
+    credit = next((v for n in _CREDIT_ATTRIBUTES if (v := clean(image.get(n) or ""))), None)
+    yield pair(caption, credit, "dom", f"{here}/@data")
+    if told is not None:
+        caption, credit = told[0], told[1]
+        if caption and not credit:
+            caption, credit = split_caption_credit(caption)
+        yield pair(caption, credit, "jsonld", told[2])
+    if alt:
+        yield pair(None, split_caption_credit(alt)[1], "dom", f"{here}/@alt")
 
 
 def best_url(image: HtmlElement, base: str) -> str | None:
