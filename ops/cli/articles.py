@@ -7,13 +7,12 @@ import itertools
 import json as jsonlib
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli.common import ArchiveDir, AsJson, emit, opened, say
+from ops.cli.common import ArchiveDir, AsJson, emit, instant, opened, say, tell
 from schemas.errors import NotFound, UsageError
 from schemas.instants import from_micros, rfc3339, to_micros
 
@@ -61,8 +60,8 @@ def _search(
     with archive.catalog.read() as tx:
         yield from tx.articles.search(
             outlet_id=tx.outlets.find(outlet).id if outlet else None,
-            captured_from=moment(since),
-            captured_to=moment(until),
+            captured_from=_moment(since),
+            captured_to=_moment(until),
             url=normalize(url) if url else None,
             credit=credit,
             text=text,
@@ -72,15 +71,9 @@ def _search(
         )
 
 
-def moment(text: str | None) -> int | None:
-    """An RFC 3339 instant or a date (midnight UTC) in microseconds. Raises UsageError."""
-    if text is None:
-        return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no date", remedy="write 2026-11-23 or 2026-11-23T14:00:00Z") from error
-    return to_micros(value if value.tzinfo else value.replace(tzinfo=UTC))
+def _moment(text: str | None) -> int | None:
+    value = instant(text)
+    return None if value is None else to_micros(value)
 
 
 def printed(archive: Archive, row: VersionRow) -> dict[str, Any]:
@@ -106,7 +99,7 @@ def printed(archive: Archive, row: VersionRow) -> dict[str, Any]:
 
 def _line(row: VersionRow) -> None:
     published = row.published or "no date"
-    print(f"{row.article_id}  v{row.version}  {published:25}  {row.outlet_id:24}  {row.title or '(no title)'}")
+    tell(f"{row.article_id}  v{row.version}  {published:25}  {row.outlet_id:24}  {row.title or '(no title)'}")
 
 
 def show(
@@ -152,7 +145,7 @@ def find(archive: Archive, text: str) -> VersionRow:
 
 def _version_line(row: VersionRow) -> None:
     seen = f"{rfc3339(from_micros(row.first_seen))} .. {rfc3339(from_micros(row.last_seen))}"
-    print(f"v{row.version}  log {row.log_index:6}  first captured here {seen}  {row.title or '(no title)'}")
+    tell(f"v{row.version}  log {row.log_index:6}  first captured here {seen}  {row.title or '(no title)'}")
 
 
 def _readable(row: VersionRow) -> list[str]:
@@ -173,11 +166,11 @@ def _print_diff(history: list[VersionRow], *, as_json: bool) -> None:
         if as_json:
             emit({"from": old.version, "to": new.version, "diff": lines})
         else:
-            print("\n".join(lines))
+            tell("\n".join(lines))
 
 
 def _print_article(value: dict[str, Any], *, evidence: bool) -> None:
-    print(f"{value['title'] or '(no title)'}\n")
+    tell(f"{value['title'] or '(no title)'}\n")
     capture = value["capture"]
     facts = {
         "id": f"{value['id']} version {value['version']}",
@@ -193,30 +186,30 @@ def _print_article(value: dict[str, Any], *, evidence: bool) -> None:
     }
     for name, fact in facts.items():
         if fact not in (None, ""):
-            print(f"{name:20} {fact}")
+            tell(f"{name:20} {fact}")
     for photo in value["photos"]:
-        print(f"{'photo':20} {photo['url'] or ''}")
+        tell(f"{'photo':20} {photo['url'] or ''}")
         for key in ("caption", "credit"):
             if photo[key]:
-                print(f"{'  ' + key:20} {photo[key]}")
+                tell(f"{'  ' + key:20} {photo[key]}")
         for key in ("photographers", "agencies"):
             if photo[key]:
-                print(f"{'  ' + key:20} {', '.join(photo[key])}")
+                tell(f"{'  ' + key:20} {', '.join(photo[key])}")
     if evidence:
         _print_evidence(value["evidence"])
         return
-    print()
+    tell("")
     for paragraph in value["paragraphs"]:
-        print(f"{paragraph}\n")
+        tell(f"{paragraph}\n")
 
 
 def _print_evidence(evidence: dict[str, Any]) -> None:
-    print("\nevidence (field, source, place, bytes of the entity body, raw):")
+    tell("\nevidence (field, source, place, bytes of the entity body, raw):")
     for name, item in evidence.items():
         span = item["span"]
         where = f"{span['start']}..{span['end']} {span['via']}" if span else "-"
         raw = " ".join((item["raw"] or "(as the value)").split())
-        print(f"  {name:24} {item['source']:7} {item['path']}  [{where}]  {raw[:160]}")
+        tell(f"  {name:24} {item['source']:7} {item['path']}  [{where}]  {raw[:160]}")
 
 
 def text_file(path: str, limit: int) -> str:

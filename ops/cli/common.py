@@ -1,21 +1,29 @@
-"""What all commands share: the options, opening the archive, printing values, ending with the right exit code."""
+"""What all commands share: the options, opening the archive, printing values and messages, reading dates.
+
+How a command ends, and with which exit code, is left to `main`. What is heavy is imported where it is used, so that
+`--help` answers at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
+import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ops.settings import Settings, archive_directory, load
-from schemas.errors import PressmarkError
+from schemas.errors import InvalidValue, UsageError
 
 if TYPE_CHECKING:
+    from ops.settings import Settings
     from storage.archive import Archive
 
 ArchiveDir = Annotated[
@@ -33,19 +41,41 @@ AllowAddress = Annotated[
     typer.Option("--allow-address", metavar="CIDR", help="Let private or loopback addresses of this block be asked."),
 ]
 
+#: What a page's words may not do to a terminal: control characters but line feed and tab (C0, DEL, C1).
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class ReaderLeft(Exception):
+    """Whoever read our stdout has gone (`| head`): there is nothing more to do, and nothing wrong."""
+
 
 def say(text: str) -> None:
-    """A message for people, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """A message for people, on stderr. That nobody reads it any more stops no work."""
+    with contextlib.suppress(OSError):
+        print(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text), file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """Lines for people, on stdout: what they say may come from strangers' pages. Raises ReaderLeft."""
+    _print(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def emit(value: Any) -> None:
-    """One JSON value as one line on stdout."""
-    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")), flush=False)
+    """One JSON value as one line on stdout. Raises ReaderLeft."""
+    _print(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def _print(text: str) -> None:
+    try:
+        print(text)
+    except BrokenPipeError as error:
+        raise ReaderLeft from error
 
 
 def settings_of(directory: Path | None, allow: Sequence[str] | None = None) -> Settings:
     """The settings of the archive that a command names."""
+    from ops.settings import archive_directory, load
+
     settings = load(archive_directory(directory))
     if allow:
         crawl = settings.crawl.model_copy(update={"allow_addresses": (*settings.crawl.allow_addresses, *allow)})
@@ -63,24 +93,49 @@ def opened(directory: Path | None, *, mend: bool = False) -> Iterator[tuple[Arch
         yield archive, settings
 
 
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """End the process as the table in `schemas.errors` says, with one line on stderr and no traceback."""
+def instant(text: str | None) -> datetime | None:
+    """A date (midnight UTC), a time without zone (UTC) or an instant, in UTC. Raises UsageError."""
+    from schemas.instants import utc
+
+    if text is None:
+        return None
     try:
-        yield
-        sys.stdout.flush()
-    except PressmarkError as error:
-        say(f"pressmark: {error}")
-        raise SystemExit(error.exit_code) from error
-    except KeyboardInterrupt as error:
-        say("pressmark: interrupted")
-        raise SystemExit(130) from error
-    except BrokenPipeError as error:  # the reader of our output left: nothing to say, and nobody to say it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from error
+        value = datetime.fromisoformat(text)
+        return utc(value if value.tzinfo else value.replace(tzinfo=UTC))
+    except (ValueError, InvalidValue) as error:
+        raise UsageError(f"{text!r} is no date", remedy="write 2026-11-23 or 2026-11-23T14:00:00Z") from error
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows how far a long work is, on a terminal; silence in a pipe. Told of what, how many are done, of how many."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def shown(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield shown
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: what stood there stays until the new one is complete. Raises OSError."""
+    if path.exists() and not path.is_file():  # a pipe or a device; a folder raises
+        path.write_bytes(data)
+        return
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        say(f"pressmark: {where}{error.strerror or error}; check the path, the disk and the rights to it")
-        raise SystemExit(
-            2 if isinstance(error, (FileNotFoundError, IsADirectoryError, PermissionError)) else 5
-        ) from error
+        part.unlink(missing_ok=True)
+        error.filename, error.filename2 = str(path), None
+        raise

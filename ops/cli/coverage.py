@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from ops.cli.common import ArchiveDir, AsJson, emit, opened
+from ops.cli.common import ArchiveDir, AsJson, emit, opened, tell
 
 
 def coverage(archive: ArchiveDir = None, json: AsJson = False) -> None:
@@ -25,4 +25,4 @@ def coverage(archive: ArchiveDir = None, json: AsJson = False) -> None:
         if json:
             emit({"outlet": outlet, "role": role, "endings": dict(reasons)})
         else:
-            print(f"{outlet:32} {role:8} " + ", ".join(f"{n} {r}" for r, n in sorted(reasons.items())))
+            tell(f"{outlet:32} {role:8} " + ", ".join(f"{n} {r}" for r, n in sorted(reasons.items())))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import signal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli.common import AllowAddress, ArchiveDir, AsJson, emit, say, settings_of
+from ops.cli.common import AllowAddress, ArchiveDir, AsJson, emit, say, settings_of, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +26,8 @@ def crawl(
     json: AsJson = False,
 ) -> None:
     """Poll what is due, fetch what is new, read it, keep it; then exit."""
+    import asyncio
+
     from ops.wiring import crawl_lock, extract_pool, need_contact, open_archive
 
     settings = settings_of(archive, allow_address)
@@ -55,6 +54,9 @@ async def _crawl(
     until_idle: bool,
     limit: int | None,
 ) -> Tally:
+    import asyncio
+    import contextlib
+
     from ops.jobs import housekeeping
     from ops.wiring import make_crawler
 
@@ -72,6 +74,9 @@ async def _crawl(
 
 def stop_on_signals(crawler: Crawler) -> None:
     """SIGTERM and SIGINT end the crawl after what is under way; a second SIGINT ends it at once."""
+    import asyncio
+    import signal
+
     loop = asyncio.get_running_loop()
 
     def stop(number: int) -> None:
@@ -98,12 +103,12 @@ def report(tally: Tally, *, as_json: bool) -> None:
         )
         return
     roles = ", ".join(f"{n} {role}" for role, n in sorted(tally.fetched.items())) or "nothing"
-    print(f"captured: {roles}")
-    print(f"articles: {tally.versions} new versions, {tally.sightings} seen again; {tally.discovered} URLs discovered")
+    tell(f"captured: {roles}")
+    tell(f"articles: {tally.versions} new versions, {tally.sightings} seen again; {tally.discovered} URLs discovered")
     for title, counts in (
         ("attempts without an answer", tally.attempts),
         ("other answers", tally.statuses),
         ("pages without an article", tally.failed),
     ):
         if counts:
-            print(f"{title}: " + ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=str)))
+            tell(f"{title}: " + ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=str)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.cli.common import ArchiveDir, AsJson, emit, opened, say
+from ops.cli.common import ArchiveDir, AsJson, emit, opened, say, tell
 from schemas.errors import ServiceError
 
 
@@ -20,7 +20,7 @@ def doctor(archive: ArchiveDir = None, json: AsJson = False) -> None:
         if json:
             emit({"check": name, "ok": ok, "detail": words})
         else:
-            print(f"{'ok  ' if ok else 'note'}  {name:28} {words}")
+            tell(f"{'ok  ' if ok else 'note'}  {name:28} {words}")
     if any(not ok and name == "put and get" for name, ok, _ in results):
         raise ServiceError("the object store cannot be used", remedy="see the lines above")
     say("done")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import json as jsonlib
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.cli.common import ArchiveDir, emit, say, settings_of
+from ops.cli.common import ArchiveDir, AsJson, emit, say, settings_of, tell, write_file
 from schemas.errors import CheckFailed, UsageError
 
 if TYPE_CHECKING:
@@ -31,12 +30,13 @@ def extract(
     stale: Annotated[bool, typer.Option("--stale", help="Read archived captures again.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes for --manifest; 0: this one.")] = 0,
     archive: ArchiveDir = None,
+    json: AsJson = False,
 ) -> None:
     """Extract articles as JSON, one a line."""
     if (page is not None) + (manifest is not None) + stale != 1:
         raise UsageError("extract needs one thing to read", remedy="give PAGE.html, --manifest or --stale")
     if stale:
-        _stale(settings_of(archive))
+        _stale(settings_of(archive), as_json=json)
     elif manifest is not None:
         _manifest(manifest, out, workers)
     elif page is not None:
@@ -44,26 +44,38 @@ def extract(
 
 
 def _page(page: Path, url: str, captured: str, out: Path | None) -> None:
-    import gzip
-
     from ingest.extract import extract as read
     from schemas.instants import parse_rfc3339
+    from schemas.urls import normalize
     from storage.archive import system_clock
 
     if not url:
         raise UsageError("extract needs to know where the page stood", remedy="give --url URL")
-    body = page.read_bytes()
-    if page.suffix == ".gz":
-        with gzip.open(page) as stream:
-            body = stream.read(MAX_PAGE)
-    when: datetime = parse_rfc3339(captured) if captured else system_clock()
-    article = read(body=body, url=url, captured=when, content_type=None)
+    url = normalize(url)
+    when = parse_rfc3339(captured) if captured else system_clock()
+    article = read(body=_bytes(page), url=url, captured=when, content_type=None).to_json()
     if out is None:
-        emit(article.to_json())
-        return
-    import json
+        emit(article)
+    else:
+        write_file(out, (jsonlib.dumps(article, ensure_ascii=False) + "\n").encode())
 
-    out.write_text(json.dumps(article.to_json(), ensure_ascii=False) + "\n", encoding="utf-8")
+
+def _bytes(page: Path) -> bytes:
+    """The page of a file. Raises UsageError, OSError."""
+    import gzip
+    import zlib
+
+    with page.open("rb") as stream:
+        body = stream.read(MAX_PAGE + 1)
+    if body.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(page) as unpacked:
+                body = unpacked.read(MAX_PAGE + 1)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise UsageError(f"{page} is broken gzip: {error}", remedy="give the page as it was fetched") from error
+    if len(body) > MAX_PAGE:
+        raise UsageError(f"{page} is larger than {MAX_PAGE} bytes", remedy="give one page")
+    return body
 
 
 def _manifest(manifest: Path, out: Path | None, workers: int) -> None:
@@ -78,20 +90,20 @@ def _manifest(manifest: Path, out: Path | None, workers: int) -> None:
         say(f"{identity}: {why}")
     say(f"{written} articles, {len(failed)} pages without one")
     if failed and not written:
-        raise CheckFailed("no page of the manifest gave an article")
+        raise CheckFailed("no page of the manifest gave an article", remedy="see the lines above")
 
 
-def _stale(settings: Settings) -> None:
-    from ops.wiring import crawl_lock, extract_pool, open_archive
+def _stale(settings: Settings, *, as_json: bool) -> None:
+    import asyncio
+
+    from ingest.extract import EXTRACTOR
+    from ops.wiring import crawl_lock, extract_pool, make_crawler, open_archive
 
     with (
         crawl_lock(settings),
         open_archive(settings, mend=True, say=say) as archive,
         extract_pool(settings) as pool,
     ):
-        from ingest.extract import EXTRACTOR
-        from ops.wiring import make_crawler
-
         with archive.catalog.begin() as tx:
             marked = tx.captures.mark_stale(EXTRACTOR.identity)
         say(f"{marked} captures were read by another extractor")
@@ -105,4 +117,7 @@ def _stale(settings: Settings) -> None:
 
         done = asyncio.run(read_again())
         archive.seal()
-        print(f"read {done} captures again; what the older extractor made is kept beside it")
+    if as_json:
+        emit({"stale": marked, "read": done})
+    else:
+        tell(f"read {done} captures again; what the older extractor made is kept beside it")

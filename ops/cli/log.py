@@ -8,34 +8,43 @@ from typing import Annotated
 
 import typer
 
-from ops.cli.common import ArchiveDir, AsJson, emit, opened
+from ops.cli.common import ArchiveDir, AsJson, emit, opened, tell
 from schemas.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("checkpoint")
-def checkpoint(archive: ArchiveDir = None) -> None:
+def checkpoint(archive: ArchiveDir = None, json: AsJson = False) -> None:
     """The published checkpoint, as it stands in the store."""
+    from schemas.checkpoints import Checkpoint, Note
+
     with opened(archive) as (opened_archive, _):
         text = opened_archive.log.checkpoint()
     if text is None:
         raise NotFound("nothing is published yet", remedy="crawl first")
-    print(text, end="")
+    if json:
+        point = Checkpoint.parse(Note.parse(text.encode()).text)
+        root = base64.b64encode(point.root).decode()
+        emit({"origin": point.origin, "size": point.size, "root": root, "note": text})
+    else:
+        tell(text.rstrip("\n"))
 
 
 @app.command("key")
-def key(archive: ArchiveDir = None) -> None:
+def key(archive: ArchiveDir = None, json: AsJson = False) -> None:
     """The log's public key: hand it out by another way than the bundles."""
     with opened(archive) as (opened_archive, _):
-        print(opened_archive.vkey)
+        vkey = str(opened_archive.vkey)
+    emit({"key": vkey}) if json else tell(vkey)
 
 
 @app.command("proof")
-def proof(index: Annotated[int, typer.Argument(min=0)], archive: ArchiveDir = None) -> None:
+def proof(index: Annotated[int, typer.Argument(min=0)], archive: ArchiveDir = None, json: AsJson = False) -> None:
     """The inclusion proof of an entry (C2SP tlog-proof)."""
     with opened(archive) as (opened_archive, _):
-        print(opened_archive.log.tlog_proof(index), end="")
+        text = opened_archive.log.tlog_proof(index)
+    emit({"index": index, "proof": text}) if json else tell(text.rstrip("\n"))
 
 
 @app.command("consistency")
@@ -43,11 +52,16 @@ def consistency(
     old: Annotated[int, typer.Argument(metavar="FROM", min=0)],
     new: Annotated[int, typer.Argument(metavar="TO", min=0)],
     archive: ArchiveDir = None,
+    json: AsJson = False,
 ) -> None:
     """The proof that the tree of TO entries begins with the tree of FROM entries, a base64 hash a line."""
     with opened(archive) as (opened_archive, _):
-        for node in opened_archive.log.consistency(old, new):
-            print(base64.b64encode(node).decode())
+        nodes = [base64.b64encode(node).decode() for node in opened_archive.log.consistency(old, new)]
+    if json:
+        emit({"from": old, "to": new, "proof": nodes})
+        return
+    for node in nodes:
+        tell(node)
 
 
 @app.command("entries")
@@ -63,4 +77,4 @@ def entries(
             if json:
                 emit({"index": row.index, "subject": row.subject, "entry": jsonlib.loads(row.body)})
             else:
-                print(f"{row.index:8} {row.type:12} {row.subject or ''}")
+                tell(f"{row.index:8} {row.type:12} {row.subject or ''}".rstrip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli.common import AllowAddress, ArchiveDir, AsJson, emit, opened, say, settings_of
-from ops.settings import OutletTable, Settings, seconds
+from ops.cli.common import AllowAddress, ArchiveDir, AsJson, emit, opened, say, settings_of, tell
 from schemas.errors import UsageError
 from schemas.instants import rfc3339
 from schemas.outlets import Outlet, OutletChange, Source
 from schemas.urls import host_of, normalize
 
 if TYPE_CHECKING:
+    from ops.settings import OutletTable, Settings
     from storage.archive import Archive
 
 app = typer.Typer(no_args_is_help=True)
@@ -35,7 +34,9 @@ def add(
     json: AsJson = False,
 ) -> None:
     """Watch an outlet: find its feeds and sitemaps."""
-    table = OutletTable(url=url, name=name, feeds=tuple(feed or ()), sitemaps=tuple(sitemap or ()), every=every)
+    from ops.settings import outlet_table
+
+    table = outlet_table({"url": url, "name": name, "feeds": feed or [], "sitemaps": sitemap or [], "every": every})
     for outlet in add_outlets(archive, [table], allow=allow_address):
         if json:
             emit(_json(outlet))
@@ -45,6 +46,8 @@ def add(
 
 def add_outlets(directory: Path | None, tables: Sequence[OutletTable], *, allow: list[str] | None) -> list[Outlet]:
     """Add outlets as settings or the command line name them."""
+    import asyncio
+
     from ops.wiring import extract_pool, need_contact, open_archive
 
     settings = settings_of(directory, allow)
@@ -58,6 +61,8 @@ def add_outlets(directory: Path | None, tables: Sequence[OutletTable], *, allow:
 
 
 def _outlet(table: OutletTable) -> Outlet:
+    from ops.settings import seconds
+
     url = normalize(table.url if "://" in table.url else f"https://{table.url}")
     domain = host_of(url).removeprefix("www.")
     sources = [Source(url=normalize(u), kind="feed") for u in table.feeds]
@@ -73,6 +78,8 @@ def _outlet(table: OutletTable) -> Outlet:
 
 
 async def _add_all(archive: Archive, settings: Settings, pool: Any, wanted: Sequence[Outlet]) -> list[Outlet]:
+    import asyncio
+
     from ingest.pipeline import find_sources
     from ops.wiring import make_crawler
 
@@ -116,7 +123,7 @@ def list_(archive: ArchiveDir = None, json: AsJson = False) -> None:
         if json:
             emit(_json(outlet))
         else:
-            print(f"{outlet.id:32} {outlet.state:8} {len(outlet.sources):3} sources  {outlet.name}")
+            tell(f"{outlet.id:32} {outlet.state:8} {len(outlet.sources):3} sources  {outlet.name}")
     if not outlets:
         say("no outlet is watched; add one with `pressmark outlet add URL`")
 
@@ -136,10 +143,10 @@ def show(outlet: str, archive: ArchiveDir = None, json: AsJson = False) -> None:
         return
     _print(found)
     for state in states:
-        print(
+        tell(
             f"  {state.kind:8} {state.url}  {state.polls} polls, {state.gaps} gaps, {state.failures} failures in a row"
         )
-    print("  items: " + (", ".join(f"{n} {s}" for s, n in sorted(counts.items())) or "none yet"))
+    tell("  items: " + (", ".join(f"{n} {s}" for s, n in sorted(counts.items())) or "none yet"))
 
 
 @app.command("pause")
@@ -176,6 +183,6 @@ def _json(outlet: Outlet) -> dict[str, Any]:
 
 
 def _print(outlet: Outlet) -> None:
-    print(f"{outlet.id}  {outlet.name}  {outlet.url}  {outlet.state}")
+    tell(f"{outlet.id}  {outlet.name}  {outlet.url}  {outlet.state}")
     for source in outlet.sources:
-        print(f"  {source.kind:8} {source.url}")
+        tell(f"  {source.kind:8} {source.url}")

@@ -7,19 +7,24 @@ from typing import Annotated
 
 import typer
 
-from ops.cli.common import ArchiveDir, opened, say
+from ops.cli.common import ArchiveDir, AsJson, emit, opened, say, write_file
 
 
 def prove(
     id: Annotated[str, typer.Argument(metavar="ID", help="Article (ID@VERSION), capture, or snapshot NAME/VERSION.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The bundle to write, a zip.")],
     archive: ArchiveDir = None,
+    json: AsJson = False,
 ) -> None:
     """Write an evidence bundle: records, log entries, proofs, checkpoint, and the program that checks them."""
     from storage.evidence import prove as make
 
     with opened(archive, mend=True) as (opened_archive, _):
         bundle = make(opened_archive, id)
-        out.write_bytes(bundle)
-        say(f"wrote {out} ({len(bundle)} bytes); check it with `pressmark verify {out}`,")
-        say(f"or unzip it and run `python3 -I verify.py --key '{opened_archive.vkey}'`")
+        vkey = str(opened_archive.vkey)
+    write_file(out, bundle)
+    if json:
+        emit({"bundle": str(out), "bytes": len(bundle), "key": vkey})
+        return
+    say(f"wrote {out} ({len(bundle)} bytes); check it with `pressmark verify {out}`,")
+    say(f"or unzip it and run `python3 -I verify.py --key '{vkey}'`")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from ops.cli.common import AllowAddress, ArchiveDir, say, settings_of
 
 
 def run(archive: ArchiveDir = None, allow_address: AllowAddress = None) -> None:
     """Crawl on schedule until stopped (SIGTERM ends it cleanly)."""
+    import asyncio
+
     from ops.scheduler import serve
     from ops.wiring import crawl_lock, extract_pool, need_contact, open_archive
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ops.cli.common import ArchiveDir, AsJson, emit, opened, say
+from ops.cli.common import ArchiveDir, AsJson, emit, instant, opened, say, tell
 from schemas.errors import CheckFailed, UsageError
 
 app = typer.Typer(no_args_is_help=True)
@@ -32,30 +31,20 @@ def build(
     from storage.datasets import build as make
 
     if by not in ("captured", "published"):
-        raise UsageError(f"--by takes captured or published, not {by!r}")
+        raise UsageError(f"{by!r} is no date to select by", remedy="give --by captured or --by published")
     with opened(archive, mend=True) as (opened_archive, _):
         with opened_archive.catalog.read() as tx:
             outlets = tuple(sorted(tx.outlets.find(text).id for text in outlet or ()))
         selection = Selection(
-            outlets=outlets, from_=_instant(since), to=_instant(until), by=by, with_text=not without_text
+            outlets=outlets, from_=instant(since), to=instant(until), by=by, with_text=not without_text
         )
         row = make(opened_archive, name, selection, out=out)
         opened_archive.integrate()
     if json:
         emit(asdict(row))
     else:
-        print(f"{row.name} {row.version}: {row.rows} rows, root {row.root}, log index {row.log_index}")
+        tell(f"{row.name} {row.version}: {row.rows} rows, root {row.root}, log index {row.log_index}")
         say(f"stored under {row.prefix}; check it with `pressmark snapshot verify {row.name}`")
-
-
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no date", remedy="write 2026-11-23 or 2026-11-23T14:00:00Z") from error
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 @app.command("verify")
@@ -70,11 +59,13 @@ def verify(
 
     with opened(archive) as (opened_archive, _):
         problems = check(opened_archive, name, version)
-    for problem in problems:
-        emit({"problem": problem}) if json else print(problem)
-    if problems:
-        raise CheckFailed(f"snapshot {name} does not verify", remedy="see the lines above")
-    emit({"ok": True}) if json else print(f"{name} verifies")
+    try:
+        for problem in problems:
+            emit({"problem": problem}) if json else tell(problem)
+    finally:  # the verdict is the exit code, whether or not anybody read all lines
+        if problems:
+            raise CheckFailed(f"snapshot {name} does not verify", remedy="see the lines above")
+    emit({"ok": True}) if json else tell(f"{name} verifies")
 
 
 @app.command("list")
@@ -82,7 +73,7 @@ def list_(archive: ArchiveDir = None, json: AsJson = False) -> None:
     """The snapshots of this archive."""
     with opened(archive) as (opened_archive, _), opened_archive.catalog.read() as tx:
         for row in tx.snapshots.all():
-            emit(asdict(row)) if json else print(f"{row.name:24} {row.version:8} {row.rows:8} rows  {row.root}")
+            emit(asdict(row)) if json else tell(f"{row.name:24} {row.version:8} {row.rows:8} rows  {row.root}")
 
 
 @app.command("diff")
@@ -92,4 +83,4 @@ def diff(a: str, b: str, archive: ArchiveDir = None, json: AsJson = False) -> No
 
     with opened(archive) as (opened_archive, _):
         for line in compare(opened_archive, a, b):
-            emit({"change": line}) if json else print(line)
+            emit({"change": line}) if json else tell(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops.cli.common import ArchiveDir, AsJson, emit, opened
+from ops.cli.common import ArchiveDir, AsJson, emit, opened, tell
 from schemas.instants import from_micros, rfc3339
 
 
@@ -28,13 +28,13 @@ def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
     if json:
         emit(value)
         return
-    print(f"archive     {value['archive']}")
+    tell(f"archive     {value['archive']}")
     log = value["log"]
-    print(f"log         {log['origin']}: {log['entries']} entries, {log['published']} published")
-    print(f"outlets     {value['outlets']}")
-    print(f"captures    {value['captures']}; {value['pending_extraction']} wait to be read")
-    print(f"articles    {value['articles']}")
-    print("known URLs  " + (", ".join(f"{n} {s}" for s, n in sorted(value["items"].items())) or "none"))
+    tell(f"log         {log['origin']}: {log['entries']} entries, {log['published']} published")
+    tell(f"outlets     {value['outlets']}")
+    tell(f"captures    {value['captures']}; {value['pending_extraction']} wait to be read")
+    tell(f"articles    {value['articles']}")
+    tell("known URLs  " + (", ".join(f"{n} {s}" for s, n in sorted(value["items"].items())) or "none"))
     one = " (one local copy until sealed)" if value["segments"]["open"] else ""
-    print("segments    " + ", ".join(f"{n} {s}" for s, n in value["segments"].items()) + one)
-    print(f"next due    {value['next_due'] or 'nothing'}")
+    tell("segments    " + ", ".join(f"{n} {s}" for s, n in value["segments"].items()) + one)
+    tell(f"next due    {value['next_due'] or 'nothing'}")

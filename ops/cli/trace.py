@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.cli.articles import text_file
-from ops.cli.common import ArchiveDir, AsJson, emit, opened
+from ops.cli.common import ArchiveDir, AsJson, emit, opened, tell
 from schemas.errors import UsageError
 
 #: Bytes of one fragment; an article has some ten thousand.
@@ -30,8 +30,8 @@ def trace(
         raise UsageError("trace needs one thing to look for", remedy="give FILE, - for stdin, or --batch FILE")
     with opened(archive) as (opened_archive, _):
         if batch is not None:
-            with batch.open(encoding="utf-8") as lines:
-                for number, line in enumerate(lines, 1):
+            with batch.open("rb") as lines:
+                for number, line in enumerate(iter(lambda: lines.readline(MAX_FRAGMENT + 1), b""), 1):
                     identity, text = _fragment(line, number)
                     emit({**find(opened_archive, text, limit=limit).to_json(), "id": identity})
             return
@@ -40,25 +40,27 @@ def trace(
         emit(result) if json else _print(result)
 
 
-def _fragment(line: str, number: int) -> tuple[str, str]:
+def _fragment(line: bytes, number: int) -> tuple[str, str]:
+    if len(line) > MAX_FRAGMENT:
+        raise UsageError(f"line {number} of the batch is longer than {MAX_FRAGMENT} bytes", remedy="cut it into parts")
     try:
         value = jsonlib.loads(line)
         identity, text = value["id"], value["text"]
         if not isinstance(text, str):
             raise TypeError("text is no string")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"line {number} of the batch is not {{id, text}}: {error}", remedy="mend the line") from error
     return str(identity), text
 
 
 def _print(result: dict[str, Any]) -> None:
     if not result["matches"]:
-        print("not found" + (f": {result['note']}" if result.get("note") else ""))
+        tell("not found" + (f": {result['note']}" if result.get("note") else ""))
     for match in result["matches"]:
-        print(f"{match['covered']:.0%} of the text stands in {match['article']} version {match.get('version', '?')}")
-        print(f"  {match['url']}")
+        tell(f"{match['covered']:.0%} of the text stands in {match['article']} version {match.get('version', '?')}")
+        tell(f"  {match['url']}")
         published = match["published"] or "unknown"
-        print(f"  {match['outlet']}, published {published}, first captured here {match['captured']}")
-        print(f"  capture {match['capture']}, {len(match['spans'])} aligned spans")
+        tell(f"  {match['outlet']}, published {published}, first captured here {match['captured']}")
+        tell(f"  capture {match['capture']}, {len(match['spans'])} aligned spans")
     for claim in result["claims"]:
-        print(f"the text claims {claim['kind']} {claim['value']!r}: {claim['verdict']}")
+        tell(f"the text claims {claim['kind']} {claim['value']!r}: {claim['verdict']}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.cli.common import AsJson, emit
+from ops.cli.common import AsJson, emit, tell
 from schemas.errors import CheckFailed
+from schemas.instants import rfc3339
+
+if TYPE_CHECKING:
+    from schemas.bundles import Report
 
 
 def verify(
@@ -22,7 +26,18 @@ def verify(
     from schemas.checkpoints import VerifierKey
 
     report = verify_bundle(file.read_bytes(), key=VerifierKey.parse(key) if key else None)
-    if json:
+    try:
+        _print(report, as_json=json)
+    finally:  # the verdict is the exit code, whether or not anybody read all lines
+        if not report.ok:
+            count = f"{len(report.findings)} finding{'s' if len(report.findings) > 1 else ''}"
+            raise CheckFailed(f"{file} does not verify, {count}", remedy="do not rely on it")
+    if require_timestamp and report.timestamped is None:
+        raise CheckFailed(f"{file} carries no timestamp that was checked", remedy="ask for a newer bundle")
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    if as_json:
         emit(
             {
                 "ok": report.ok,
@@ -30,11 +45,8 @@ def verify(
                 "proven": list(report.proven),
                 "unproven": list(report.unproven),
                 "notes": list(report.notes),
+                "timestamped": rfc3339(report.timestamped) if report.timestamped else None,
             }
         )
     else:
-        print("\n".join(report.lines()))
-    if not report.ok:
-        raise CheckFailed(f"{file} does not verify: {len(report.findings)} findings", remedy="do not rely on it")
-    if require_timestamp and report.timestamped is None:
-        raise CheckFailed(f"{file} carries no timestamp that was checked", remedy="ask for a newer bundle")
+        tell("\n".join(report.lines()))

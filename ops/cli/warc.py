@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.cli.common import AsJson, emit, say
+from ops.cli.common import AsJson, emit, say, tell
 from schemas.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from storage.warc.check import Finding
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -24,17 +27,23 @@ def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")], json:
     """Check WARC files against ISO 28500; exit 0 where all are valid, 1 where one is not."""
     from storage.warc.check import check_file
 
-    bad = 0
-    for path in files:
-        findings = check_file(path)
-        wrong = [f for f in findings if f.severity == "error"]
-        bad += bool(wrong)
-        for finding in findings:
-            if json:
-                emit({**asdict(finding), "file": str(finding.file)})
-            else:
-                rule = f"{finding.rule} (ISO 28500 {finding.section})"
-                print(f"{path}:{finding.offset}: {finding.severity}: {rule}: {finding.message}")
-        say(f"{path}: {'not valid' if wrong else 'valid'}")
-    if bad:
-        raise CheckFailed(f"{bad} of {len(files)} files are not valid")
+    checked = [(path, check_file(path)) for path in files]
+    bad = [path for path, findings in checked if any(f.severity == "error" for f in findings)]
+    try:
+        for path, findings in checked:
+            _print(path, findings, as_json=json)
+            say(f"{path}: {'not valid' if path in bad else 'valid'}")
+    finally:  # the verdict is the exit code, whether or not anybody read all lines
+        if bad:
+            raise CheckFailed(
+                f"{len(bad)} of {len(files)} files are not valid", remedy="see the lines above for the rules broken"
+            )
+
+
+def _print(path: Path, findings: list[Finding], *, as_json: bool) -> None:
+    for finding in findings:
+        if as_json:
+            emit({**asdict(finding), "file": str(finding.file)})
+        else:
+            rule = f"{finding.rule} (ISO 28500 {finding.section})"
+            tell(f"{path}:{finding.offset}: {finding.severity}: {rule}: {finding.message}")
