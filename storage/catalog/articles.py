@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, distinct, exists, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, distinct, func, insert, or_, select, update
 
 from schemas.errors import InvalidValue
 from schemas.urls import article_key
@@ -24,6 +24,10 @@ from storage.catalog.values import VersionRow
 _RUN: Final = 200
 #: Redirects followed from a requested URL to the article that it led to.
 _HOPS: Final = 10
+
+# The sums keep PostgreSQL from walking back through a whole table in this order until a row fits.
+_LAST_LOGGED: Final = (versions.c.log_index + 0).desc()
+_LAST_CAPTURED: Final = (captures.c.seq + 0).desc()
 
 _FIND: Final = select(versions).where(
     versions.c.article_id == bindparam("article_id"),
@@ -128,7 +132,7 @@ class Articles(Queries):
             query = (
                 select(captures.c.location)
                 .where(captures.c.url == url, captures.c.location.is_not(None))
-                .order_by(captures.c.seq.desc())
+                .order_by(_LAST_CAPTURED)
                 .limit(1)
             )
             url = self._connection.scalar(query) or url
@@ -207,13 +211,8 @@ class Articles(Queries):
             found.append(versions.c.article_id == (at.article_id if at else ""))
         if latest_only:
             later = versions.alias("later")
-            found.append(
-                ~exists().where(
-                    and_(
-                        later.c.article_id == versions.c.article_id, later.c.log_index > versions.c.log_index
-                    )
-                )
-            )
+            last = select(func.max(later.c.log_index)).where(later.c.article_id == versions.c.article_id)
+            found.append(versions.c.log_index == last.scalar_subquery())
         return found
 
     def _article_at(self, url: str) -> str | None:
@@ -224,13 +223,10 @@ class Articles(Queries):
             .join(sightings, sightings.c.row_id == versions.c.row_id)
             .join(captures, captures.c.id == sightings.c.capture_id)
             .where(captures.c.url == url)
-            .order_by(captures.c.seq.desc())
+            .order_by(_LAST_CAPTURED)
             .limit(1)
         )
-        queries = [
-            select(versions.c.article_id).where(same).order_by(versions.c.log_index.desc()).limit(1),
-            seen,
-        ]
+        queries = [select(versions.c.article_id).where(same).order_by(_LAST_LOGGED).limit(1), seen]
         try:
             known = items.c.key_digest == key_digest(article_key(url))
             queries.append(select(items.c.article_id).where(known, items.c.article_id.is_not(None)).limit(1))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice, zip_longest
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, case, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, case, func, insert, literal_column, select, update
 
 from schemas.frontier import Item, ItemState, SourceState
 from storage.catalog.base import Queries, batches, clean, from_key_list, from_words, key_list, words
@@ -63,6 +63,7 @@ _NEW: Final = _OF_OUTLET.where(items.c.state == _IS_NEW, _new_due <= bindparam("
 _AGAIN: Final = _OF_OUTLET.where(items.c.state != _IS_NEW, items.c.next_due <= bindparam("now")).order_by(
     items.c.next_due, items.c.id
 )
+_ADD: Final = insert(items)
 _RENEW: Final = (
     update(items)
     .where(items.c.id == bindparam("of"))
@@ -137,6 +138,9 @@ class Frontier(Queries):
         wanted: dict[str, Item] = {}
         for key, item in items:
             wanted.setdefault(key, item)
+        # One worker at a time adds to an outlet: what is not known below is known to nobody.
+        outlet = select(_outlets.c.id).where(_outlets.c.id == outlet_id)
+        self._connection.execute(outlet.with_for_update(key_share=True))
         fresh: list[str] = []
         for keys in batches(list(wanted)):
             known = self._known(outlet_id, keys)
@@ -217,11 +221,11 @@ class Frontier(Queries):
         return self._connection.execute(query).scalars().all()
 
     def _known(self, outlet_id: str, keys: Sequence[str]) -> dict[str, Any]:
-        columns = (items.c.id, items.c.key, items.c.state, items.c.found, items.c.next_due, items.c.lastmod)
-        query = select(*columns).where(
-            items.c.key_digest.in_([key_digest(key) for key in keys]), items.c.outlet_id == outlet_id
-        )
-        return {row.key: row for row in self._connection.execute(query)}
+        names = ("id", "outlet_id", "key", "state", "found", "next_due", "lastmod")
+        # Not by outlet: PostgreSQL would take that for the narrower condition and walk through all of its items.
+        digests = [key_digest(key) for key in keys]
+        query = select(*(items.c[name] for name in names)).where(items.c.key_digest.in_(digests))
+        return {row.key: row for row in self._connection.execute(query) if row.outlet_id == outlet_id}
 
     def _add(
         self, outlet_id: str, new: Sequence[tuple[str, Item]], *, found_in: str | None, now: int, due: int
@@ -243,12 +247,9 @@ class Frontier(Queries):
             }
             for key, item in new
         ]
-        if not rows:
-            return []
-        # Another worker may have found the same item meanwhile: only what went in is returned.
-        statement = self._insert(items).on_conflict_do_nothing().returning(items.c.url)
-        went_in = set(self._connection.execute(statement, rows).scalars())
-        return [item.url for _, item in new if item.url in went_in]
+        if rows:
+            self._connection.execute(_ADD, rows)
+        return [item.url for _, item in new]
 
     def _renew(self, pairs: Sequence[tuple[Any, Item]], due: int) -> None:
         changes = []

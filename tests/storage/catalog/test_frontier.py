@@ -103,6 +103,24 @@ def test_more_items_than_one_statement_takes(catalog: Catalog) -> None:
         assert tx.frontier.counts() == {"new": 1700}
 
 
+def test_two_workers_that_find_the_same_items_do_not_both_tell_them(catalog: Catalog) -> None:
+    add(catalog)
+    told: list[str] = []
+
+    def announce(order: list[int]) -> None:
+        with catalog.begin() as tx:
+            pairs = [item(number) for number in order]
+            told.extend(tx.frontier.add_items("lantern.example", pairs, found_in=None, now=1, due=1))
+
+    numbers = list(range(700))
+    threads = [threading.Thread(target=announce, args=(numbers[:: (-1) ** n],)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == sorted(f"https://lantern.example/{number}" for number in numbers)
+
+
 def test_a_url_longer_than_an_index_page(catalog: Catalog) -> None:
     from random import Random
 

@@ -257,7 +257,7 @@ entries = Table(
     Column("body", LargeBinary, nullable=False),
     Column("leaf", LargeBinary, nullable=False),
     Column("subject", TEXT),
-    Index("ix_entries_subject", "subject"),
+    Index("ix_entries_subject", "subject", "index"),
 )
 
 # One row. `next_seq`, the captures' counter, stands here too, so that one row lock orders both: a cursor
