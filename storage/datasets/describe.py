@@ -16,6 +16,7 @@ from typing import Any, Final
 from schemas.canonical import dumps, loads
 from schemas.errors import InvalidValue
 from schemas.manifests import Column, Manifest
+from storage.datasets.rows import PHOTO_TEXTS
 
 FILES_FORMAT: Final = "pressmark-files/1"
 DATA: Final = "data/articles-"  # what names of shards begin with
@@ -25,12 +26,22 @@ RIGHTS: Final = (
     "to them. What each page said about its use at the time of capture stands in the column rights."
 )
 
-#: Column type -> (data type, repeated) in Croissant; the others are objects with fields of their own.
+#: Column type -> (data type, repeated) in Croissant; the others are objects with these parts.
 _DATA_TYPES: Final = {
     "string": ("sc:Text", False),
     "integer": ("sc:Integer", False),
     "strings": ("sc:Text", True),
     "instant": ("sc:DateTime", False),
+}
+_PHOTO_PARTS: Final = {
+    **dict.fromkeys(("url", "caption", "alt", "credit"), "string"),
+    **dict.fromkeys(("photographers", "agencies"), "strings"),
+    "position": "integer",
+}
+_RIGHTS_PARTS: Final = {
+    f"{signal}.{part}": "string"
+    for signal in ("robots", "tdm_reservation", "license", "copyright_notice")
+    for part in ("value", "source", "observed")
 }
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?![a-z])")
 _PARQUET: Final = "application/x-parquet"
@@ -192,16 +203,36 @@ def _record_set(manifest: Manifest) -> dict[str, Any]:
 
 
 def _field(column: Column) -> dict[str, Any]:
-    data_type, repeated = _DATA_TYPES.get(column.type, ("sc:Text", column.type.startswith("photos")))
-    found: dict[str, Any] = {
+    """A column; one of objects with a field for each of their values."""
+    at = f"articles/{column.name}"
+    if column.type in _DATA_TYPES:
+        return _leaf(at, column.name, column.description, _DATA_TYPES[column.type], {"column": column.name})
+    parts = _RIGHTS_PARTS if column.type == "rights" else _PHOTO_PARTS
+    if column.type == "photos-without-text":
+        parts = {path: type for path, type in parts.items() if path not in PHOTO_TEXTS}
+    found = {
         "@type": "cr:Field",
-        "@id": f"articles/{column.name}",
+        "@id": at,
         "name": column.name,
         "description": column.description,
-        "dataType": data_type,
-        "source": {"fileSet": {"@id": "shards"}, "extract": {"column": column.name}},
+        "subField": [
+            _leaf(f"{at}/{path.replace('.', '/')}", path, "", _DATA_TYPES[type], {"column": column.name}, path)
+            for path, type in parts.items()
+        ],
     }
-    return found | {"repeated": True} if repeated else found
+    return found if column.type == "rights" else found | {"repeated": True}
+
+
+def _leaf(
+    at: str, name: str, description: str, type: tuple[str, bool], extract: dict[str, str], path: str | None = None
+) -> dict[str, Any]:
+    source: dict[str, Any] = {"fileSet": {"@id": "shards"}, "extract": extract}
+    if path is not None:
+        source["transform"] = {"jsonPath": path}
+    found = {"@type": "cr:Field", "@id": at, "name": name, "dataType": type[0], "source": source}
+    if description:
+        found["description"] = description
+    return found | {"repeated": True} if type[1] else found
 
 
 def card(manifest: Manifest, facts: Facts, creator: str) -> bytes:

@@ -126,7 +126,6 @@ def make_row(archive: Archive, tx: Tx, version: VersionRow, tree_size: int) -> t
     stored = read_record(archive, conversion)
     article = article_of(stored)
     row = {
-        "outlet_id": version.outlet_id,
         "version": version.version,
         **article_columns(article),
         **_answer(capture, main),

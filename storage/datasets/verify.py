@@ -13,7 +13,7 @@ from schemas.articles import text_of
 from schemas.checkpoints import open_checkpoint
 from schemas.digests import Digest
 from schemas.entries import snapshot_entry
-from schemas.errors import CheckFailed, DamageError, InvalidValue, NotFound, PressmarkError
+from schemas.errors import CheckFailed, DamageError, InvalidValue, NotFound
 from schemas.manifests import ROW_NONCE, Manifest, row_digest, rows_root
 from schemas.merkle import verify_consistency
 from storage.archive import Archive
@@ -163,8 +163,10 @@ class _Verification:
                 for row in read_rows(path, manifest.columns):
                     self._digests.append(row_digest(digested(row, manifest.digested_columns)))
                     self._check_row(row, manifest)
-        except (DamageError, InvalidValue, KeyError) as error:
-            self._wrong(error.message if isinstance(error, PressmarkError) else f"{file.name} lacks column {error}")
+        except (DamageError, InvalidValue) as error:
+            self._wrong(error.message)
+        except (KeyError, TypeError, AttributeError) as error:  # a column is missing, or empty where none ever is
+            self._wrong(f"{file.name} holds rows that no build writes: {error!r}")
 
     def _check_row(self, row: Row, manifest: Manifest) -> None:
         where = f"row {len(self._digests)} ({row['article_id']}, version {row['version']})"
