@@ -51,6 +51,8 @@ class ReaderLeft(Exception):
 
 def say(text: str) -> None:
     """A message for people, on stderr. That nobody reads it any more stops no work."""
+    if sys.stderr is None:  # closed by whoever started us; print would turn to stdout
+        return
     with contextlib.suppress(OSError):
         print(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text), file=sys.stderr, flush=True)
 

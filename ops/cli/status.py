@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ops.cli.common import ArchiveDir, AsJson, emit, opened, tell
-from schemas.instants import from_micros, rfc3339
+from schemas.instants import from_micros, rfc3339, to_micros
 
 
 def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
@@ -13,7 +13,7 @@ def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
     with opened(archive) as (opened_archive, settings), opened_archive.catalog.read() as tx:
         state = tx.log.state()
         segments = tx.segments.all()
-        due = tx.frontier.next_due()
+        due, now = tx.frontier.next_due(), to_micros(opened_archive.clock())
         value: dict[str, Any] = {
             "archive": str(settings.directory),
             "log": {"origin": opened_archive.settings.origin, "entries": state.next_index, "published": state.size},
@@ -23,7 +23,7 @@ def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
             "items": tx.frontier.counts(),
             "segments": {s: sum(1 for row in segments if row.state == s) for s in ("open", "sealed", "lost")},
             "pending_extraction": len(tx.captures.pending(1000)),
-            "next_due": rfc3339(from_micros(due)) if due is not None else None,
+            "next_due": rfc3339(from_micros(max(due, now))) if due is not None else None,
         }
     if json:
         emit(value)
@@ -37,4 +37,4 @@ def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
     tell("known URLs  " + (", ".join(f"{n} {s}" for s, n in sorted(value["items"].items())) or "none"))
     one = " (one local copy until sealed)" if value["segments"]["open"] else ""
     tell("segments    " + ", ".join(f"{n} {s}" for s, n in value["segments"].items()) + one)
-    tell(f"next due    {value['next_due'] or 'nothing'}")
+    tell("next due    " + ("nothing" if due is None else "now" if due <= now else value["next_due"]))

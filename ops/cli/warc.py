@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from ops.cli.common import AsJson, emit, say, tell
 from schemas.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from storage.warc.check import Finding
+    pass
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -23,27 +22,25 @@ def warc() -> None:
 
 
 @app.command("check")
-def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")], json: AsJson = False) -> None:
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of one set: links are sought in all.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings, a broken `should`, count as errors.")] = False,
+    json: AsJson = False,
+) -> None:
     """Check WARC files against ISO 28500; exit 0 where all are valid, 1 where one is not."""
-    from storage.warc.check import check_file
+    from storage.warc.check import check_files, is_valid
 
-    checked = [(path, check_file(path)) for path in files]
-    bad = [path for path, findings in checked if any(f.severity == "error" for f in findings)]
-    try:
-        for path, findings in checked:
-            _print(path, findings, as_json=json)
-            say(f"{path}: {'not valid' if path in bad else 'valid'}")
-    finally:  # the verdict is the exit code, whether or not anybody read all lines
-        if bad:
-            raise CheckFailed(
-                f"{len(bad)} of {len(files)} files are not valid", remedy="see the lines above for the rules broken"
-            )
-
-
-def _print(path: Path, findings: list[Finding], *, as_json: bool) -> None:
-    for finding in findings:
-        if as_json:
-            emit({**asdict(finding), "file": str(finding.file)})
-        else:
-            rule = f"{finding.rule} (ISO 28500 {finding.section})"
-            tell(f"{path}:{finding.offset}: {finding.severity}: {rule}: {finding.message}")
+    bad = 0
+    for path, findings in zip(files, check_files(files), strict=True):
+        valid = is_valid(findings, strict=strict)
+        bad += not valid
+        for finding in findings:
+            if json:
+                emit(finding.to_json())
+            else:
+                where = f"{finding.file}:{finding.offset}"
+                of = f" {finding.record_id}" if finding.record_id else ""
+                tell(f"{where}: {finding.severity}: {finding.rule} ({finding.section}): {finding.message}{of}")
+        say(f"{path}: {'valid' if valid else 'not valid'}")
+    if bad:
+        raise CheckFailed(f"{bad} of {len(files)} files are not valid")
