@@ -176,8 +176,9 @@ _SPLIT: Final = re.compile(
     r"\s*(?:/|\||;|•|·|,|&|\+| - | – | — |\bvia\b|\bfor\b|\bfür\b|\bpara\b|\bpour\b|\s+and\s+|\s+und\s+|"
     r"\s+et\s+|\s+y\s+)\s*"
 )
+_FOR: Final = re.compile(r"\s(?:for|für|para|pour)\s+(?:(?!\bvia\b)[^/|,;])+", re.IGNORECASE)
 _STAFF: Final = re.compile(
-    r"\b(?:handout|pool|file|archiv|archive|archives|archivo|staff|photo|foto|bild|image|images|wire|news|press|agency|"
+    r"\b(?:the|of|handout|pool|file|archiv|archive|archives|archivo|staff|photo|foto|bild|image|images|wire|news|press|agency|"
     r"illustration|montage|collage|grafik|screenshot|courtesy|copyright|uncredited|stringer|symbolbild|newspapers|media|"
     r"ministry|university|museum|police|polizei|government|department|office|service|library|studio|studios|group|"
     r"gmbh|ltd|inc|llc|verlag|magazine|times|post|facebook|instagram|twitter|youtube|tiktok|\.com|\.de|\.org)\b",
@@ -238,7 +239,8 @@ def parse_credit(raw: str) -> Credit:
     text = strip_lead(raw)
     photographers: list[str] = []
     agencies: list[str] = []
-    for part in _SPLIT.split(re.sub(r"[()\[\]（）]", " / ", text)):
+    text_of_persons = _FOR.sub(" / ", text)  # whom a picture was taken for is neither
+    for part in _SPLIT.split(re.sub(r"[()\[\]（）]", " / ", text_of_persons)):
         part = re.sub(r"^(?:by|von|de|foto|photo|bild|photograph)\b[:\s]+", "", part.strip(" .:"), flags=re.IGNORECASE)
         if not part:
             continue
@@ -261,7 +263,7 @@ def agency_name(part: str) -> str | None:
 def _looks_like_person(part: str) -> bool:
     if _CJK_PERSON.match(part):
         return True
-    return bool(_PERSON.match(part)) and not _STAFF.search(part) and not part.islower()
+    return _PERSON.match(part) is not None and not _STAFF.search(part) and not part.islower()
 
 
 def _recase(name: str) -> str:

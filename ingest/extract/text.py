@@ -87,7 +87,7 @@ def judge(tree: HtmlElement, url: str) -> list[str]:
             deduplicate=False,
             include_tables=True,
         )
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError, AssertionError, etree.LxmlError):
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError, etree.LxmlError):
         return []  # its own bugs on odd pages: the other judges decide
     text = getattr(document, "text", None)
     return [line for line in text.split("\n") if line.strip()] if isinstance(text, str) else []
@@ -114,7 +114,8 @@ def body_of(
     container = _container(blocks, votes, away)
     if container is None:
         return Body(blocks=(), container=None, method="none")
-    chosen = _choose(blocks, votes, in_ld, away, container, frozenset(key_of(t) for t in titles if t))
+    known = frozenset(key_of(t) for t in titles if t)
+    chosen = _without_kicker(blocks, _choose(blocks, votes, in_ld, away, container, known), known)
     return Body(blocks=tuple(chosen), container=container, method=method)
 
 
@@ -251,6 +252,12 @@ def _choose(
         if votes[i] or sure or yes > no or block.tag in HEADINGS:
             chosen.append(block)
     return _trim(_headings_with_text(chosen))
+
+
+def _without_kicker(blocks: Sequence[Block], chosen: Sequence[Block], titles: frozenset[str]) -> list[Block]:
+    """Without the short lines that stand above the headline: section names, kickers, dates."""
+    head = next((b.order for b in blocks if b.tag == "h1" and key_of(b.text) in titles), -1)
+    return [b for b in chosen if b.order > head or len(b.text) >= OPENING]
 
 
 def _is_pointer(block: Block) -> bool:
