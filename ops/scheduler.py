@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -16,7 +16,7 @@ from ingest.extract.worker import ExtractPool
 from ops.jobs import keep_house, serve_due
 from ops.settings import Settings
 from ops.wiring import make_crawler
-from schemas.errors import ServiceError
+from schemas.errors import DamageError, LogForkRisk
 from storage.archive import Archive
 
 #: Seconds between looks at what is due; a poll is never later than this, and a look costs two queries an outlet.
@@ -24,17 +24,23 @@ TICK: Final = 1.0
 
 
 async def serve(archive: Archive, settings: Settings, pool: ExtractPool, say: Callable[[str], None]) -> None:
-    """Run until SIGTERM or SIGINT; ends after what is under way. Raises what a job met, e.g. DiskError."""
+    """Run until SIGTERM or SIGINT; ends after what is under way. Raises what a job met: DiskError, StoreError, …"""
     crawler = make_crawler(archive, settings, pool, say=say)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, crawler.stopping.set)
     await crawler.derive_pending()
     scheduler = AsyncIOScheduler(timezone="UTC")
-    trouble: list[BaseException] = []
+    trouble: list[Exception] = []
     running: set[asyncio.Task[None]] = set()
 
-    async def guarded(job: Callable[[], object]) -> None:
+    async def guarded(job: Callable[[], Awaitable[None]]) -> None:
         try:
-            await job()  # type: ignore[misc]
-        except ServiceError as error:
+            await job()
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the service, and is told there
+            if isinstance(error, DamageError) and not isinstance(error, LogForkRisk):
+                say(f"pressmark: {error}")  # one outlet's records; the others go on, and audit tells the whole
+                return
             trouble.append(error)
             crawler.stopping.set()
 
@@ -52,9 +58,6 @@ async def serve(archive: Archive, settings: Settings, pool: ExtractPool, say: Ca
         max_instances=1,
         coalesce=True,
     )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, crawler.stopping.set)
     scheduler.start()
     say(f"running; {archive.settings.origin}")
     try:

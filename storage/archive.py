@@ -32,6 +32,7 @@ from storage.catalog import Catalog
 from storage.catalog.values import VersionRow
 from storage.disk import disk_errors
 from storage.events import DraftView, Event
+from storage.lock import Presence
 from storage.log.sequencer import append
 from storage.log.signing import Signer
 from storage.log.tree import Log
@@ -43,6 +44,7 @@ from storage.warc import Draft, Stored, read_member
 MAX_ENTITY: Final = 64 * 1024 * 1024
 KEY_FILE: Final = Path("keys") / "log.key"
 WORKER_FILE: Final = "worker"
+LIVE_FOLDER: Final = "live"
 
 
 def system_clock() -> datetime:
@@ -76,6 +78,7 @@ class Archive:
         self.worker = _worker_id(settings.directory)
         self.vkey: VerifierKey = signer.vkey
         self.holder = f"{self.worker}-{secrets.token_hex(4)}"  # names this process in leases
+        self.presence = Presence(settings.directory / LIVE_FOLDER, worker=self.worker, holder=self.holder)
         self.log = Log(store, catalog, origin=settings.origin, signer=signer, holder=self.holder)
         self.segments = Segments(
             settings.directory,
@@ -125,6 +128,7 @@ class Archive:
         """Let go of files and connections; open segments stay as they are and are sealed at the next start."""
         self.segments.close()
         self.catalog.close()
+        self.presence.close()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class Archive:
                 if view is not None and exchange.ending is Ending.COMPLETE and view.status is not None:
                     if view.status == 304 and context.refers_to is not None:
                         original = _resolved(tx.captures.get(context.refers_to), tx.captures.get)
-                    elif 200 <= view.status < 300 and view.payload and len(view.payload) > len(view.head):
+                    elif 200 <= view.status < 300 and view.payload:
                         digest = f"sha256:{hashlib.sha256(view.payload).hexdigest()}"
                         original = tx.records.original_for(digest, exchange.url)
                 found.append(original)

@@ -1,0 +1,33 @@
+"""What a source announces: read from what came, whether just now or long ago."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ingest import discover
+from ingest.discover import Listing
+from schemas.captures import Capture
+from schemas.frontier import Item
+from schemas.outlets import Outlet
+from schemas.urls import article_key
+
+
+def listing_of(capture: Capture, body: bytes, *, home: bool) -> Listing:
+    """The listing in the body of a capture; of a homepage that lists nothing else (`home`) its links.
+
+    Raises InvalidValue for what can be read as no listing at all.
+    """
+    listing = discover.parse_source(body, capture.url, capture.media_type)
+    if home and not listing.items:
+        return replace(listing, items=tuple(discover.links_of_home(body, capture.url)))
+    return listing
+
+
+def announced(outlet: Outlet, items: Sequence[Item]) -> list[tuple[str, Item]]:
+    """The items that lie on the outlet's own site, by article key, each once."""
+    found: dict[str, Item] = {}
+    for item in items:
+        if discover.belongs(item.url, outlet.domain):
+            found.setdefault(article_key(item.url), item)
+    return list(found.items())
