@@ -22,7 +22,7 @@ from storage.catalog import Tx
 from storage.catalog.base import clean
 from storage.catalog.values import EntryRow, VersionRow
 from storage.events import Event
-from storage.fixity.findings import DAMAGED, MISSING, Findings
+from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, Findings
 from storage.fixity.segments import differing
 
 #: Rows read ahead of where the audit stands: fewer, larger queries.
@@ -73,7 +73,9 @@ class EventAudit:
         where = f"article {article.id}"
         row = tx.articles.by_conversion(record.record_id)
         if row is None:
-            self.findings.add(MISSING, where, f"conversion {record.record_id} is there, the catalog lacks its version")
+            # Two workers may read the same page at once: one of their conversions becomes the version.
+            kind = MISSING if tx.log.find(record.record_id) is not None else ORPHAN
+            self.findings.add(kind, where, f"conversion {record.record_id} is there, the catalog lacks its version")
             return
         self.versions += 1
         refers = record.header("WARC-Refers-To") or ""

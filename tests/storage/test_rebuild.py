@@ -19,7 +19,7 @@ from storage.rebuild import rebuild
 from storage.recovery import recover
 from storage.segments import object_key
 from tests.storage.keepsake import CAPTURES, VERSIONS, copy, make
-from tests.support.archives import ARTICLE, exchange, page, settings
+from tests.support.archives import ARTICLE, exchange, page, read_article, settings
 
 #: What a rebuild does not make: what the journey makes of captures, and what lasts for a moment only.
 OTHERS = {"sources", "items", "hosts", "leases", "sightings", "alembic_version"}
@@ -234,6 +234,25 @@ def test_a_segment_put_to_the_store_and_never_logged_is_sealed_anew(given: Stora
         assert row.state == "sealed"
         assert entry is not None
         assert audit(archive).ok
+
+
+def test_a_second_conversion_of_a_known_version_stays_without_an_entry(given: StorageSettings) -> None:
+    """Two workers read the same page at once, and one was stopped between its sync and its commit."""
+    with reopened(given) as archive:
+        recover(archive)
+        archive.integrate()
+        (capture,) = archive.deposit([(exchange("/0", page(0)), ARTICLE)])
+        archive.integrate()
+        draft = events.conversion_draft(read_article(archive, capture), capture, capture.date)
+        archive.segments.append("text", [draft])
+        archive.segments.sync("text")
+    lose_catalog(given.directory)
+    report = rebuild(given)
+    assert (report.appended, report.versions) == (0, VERSIONS)
+    with reopened(given) as archive:
+        found = audit(archive)
+        assert found.ok
+        assert draft.record_id in found.orphans[0].message
 
 
 # -- damage ------------------------------------------------------------------------------------------------------
