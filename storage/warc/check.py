@@ -1,14 +1,14 @@
 """`warc check`: is this a valid WARC file, and where not, by which rule?
 
-Takes files of others as they are (1.0 and 1.1, plain or gzip) and goes on behind what is wrong. Framing is
-found by `frames`, fields are checked by `fields`; here are digests, HTTP messages, and what only a whole file
-can tell.
+Takes files of others as they are (1.0 and 1.1, plain, gzip or zstd) and goes on behind what is wrong. Framing is
+found by `frames`, fields are checked by `fields`, what refers to what by `links`; here are digests and HTTP messages.
 """
 
 from __future__ import annotations
 
 import mmap
-from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +16,9 @@ from typing import Any, Final
 from schemas.digests import DIGEST_SIZES, Digest
 from schemas.errors import DiskError, InvalidValue, NotFound
 from schemas.http1 import ResponseView, entity_body, parse_request, parse_response, payload_with_framing
-from storage.warc.fields import check_fields, section_of
+from storage.warc.fields import SayOfRecord, check_fields, section_of
 from storage.warc.frames import Buffer, Frame, walk
+from storage.warc.links import Links
 from storage.warc.rules import proper
 
 #: Severities: a broken `shall`, a broken `should`, something worth knowing.
@@ -53,41 +54,61 @@ def check_file(path: Path) -> list[Finding]:
 
     Raises NotFound, and DiskError where the file cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
-            size = stream.seek(0, 2)
-            if size == 0:  # nothing that could be mapped
-                return check_data(b"", str(path))
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return check_data(data, str(path))
-    except FileNotFoundError as error:
-        raise NotFound(f"there is no file {path}") from error
-    except OSError as error:
-        raise DiskError(f"cannot read {path}: {error.strerror or error}") from error
+    return check_files([path])[0]
+
+
+def check_files(paths: Sequence[Path]) -> list[list[Finding]]:
+    """Findings about each of several files that belong together: what one refers to may stand in another.
+
+    Raises as `check_file`.
+    """
+    links, checkers = Links(), []
+    for path in paths:
+        checker = _Checker(str(path), links)
+        with mapped(path) as data:
+            checker.walk(data)
+        checkers.append(checker)
+    links.settle()
+    return [checker.findings for checker in checkers]
 
 
 def check_data(data: Buffer, name: str) -> list[Finding]:
     """All findings about the bytes of a WARC file called `name`."""
-    checker = _Checker(name)
-    for frame in walk(data, checker.say):
-        checker.check(frame)
-    checker.finish()
+    links = Links()
+    checker = _Checker(name, links)
+    checker.walk(data)
+    links.settle()
     return checker.findings
 
 
-def is_valid(findings: list[Finding]) -> bool:
-    """True where no finding is an error."""
-    return all(finding.severity != ERROR for finding in findings)
+@contextmanager
+def mapped(path: Path) -> Iterator[Buffer]:
+    """The bytes of a file, mapped into memory. Raises NotFound, DiskError."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(path.open("rb"))
+            data: Buffer = b""  # of an empty file, of which nothing can be mapped
+            if stream.seek(0, 2):
+                data = stack.enter_context(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no file {path}") from error
+        except OSError as error:
+            raise DiskError(f"cannot read {path}: {error.strerror or error}") from error
+        yield data
+
+
+def is_valid(findings: list[Finding], *, strict: bool = False) -> bool:
+    """True where no finding is an error; with `strict`, no warning either: a broken `should` counts too."""
+    wrong = (ERROR, WARNING) if strict else (ERROR,)
+    return all(finding.severity not in wrong for finding in findings)
 
 
 class _Checker:
     """What is known of one file while it is walked."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, links: Links) -> None:
         self.findings: list[Finding] = []
-        self._name = name
-        self._ids: Counter[str] = Counter()
-        self._links: list[tuple[int, str | None, str, str, str]] = []
+        self._name, self._links = name, links
         self._records = 0
 
     def say(
@@ -109,45 +130,38 @@ class _Checker:
         )
         self.findings.append(finding)
 
+    def walk(self, data: Buffer) -> None:
+        """All records of the file."""
+        for frame in walk(data, self.say):
+            self.check(frame)
+
     def check(self, frame: Frame) -> None:
         """All that one record tells."""
 
+        offset, record_id = frame.offset, frame.record_id
+
+        # Kept by `links` until all is read: it must not hold the frame.
         def say(rule: str, section: str, severity: str, message: str) -> None:
-            self.say(frame.offset, rule, section, severity, message, frame.record_id)
+            self.say(offset, rule, section, severity, message, record_id)
 
         if self._records == 0 and frame.type != "warcinfo":
             say("warcinfo-first", section_of("warc-type", frame.version), NOTE, "no warcinfo begins the file")
         self._records += 1
         check_fields(frame, say)
-        self._note_links(frame)
+        self._links.note(frame, say)
         if frame.complete:
-            _Digests(frame, say).check()
+            check_digests(frame, say)
 
-    def finish(self) -> None:
-        """What only the whole file tells: ids given twice, links that lead out of it."""
-        for offset, record_id, name, target, version in self._links:
-            section = section_of(name, version)
-            if name == "warc-record-id":
-                if self._ids[target] > 1:
-                    count = self._ids[target]
-                    self.say(offset, "record-id", section, ERROR, f"{count} records have this id", record_id)
-            elif target not in self._ids:
-                self.say(offset, "link", section, NOTE, f"{proper(name)} names {target}, which is not here", record_id)
 
-    def _note_links(self, frame: Frame) -> None:
-        for name in ("warc-record-id", "warc-concurrent-to", "warc-warcinfo-id"):
-            for key, value in frame.fields:
-                if key.lower() == name and value:
-                    target = value.strip("<>")
-                    self._links.append((frame.offset, frame.record_id, name, target, frame.version))
-                    if name == "warc-record-id":
-                        self._ids[target] += 1
+def check_digests(frame: Frame, say: SayOfRecord) -> None:
+    """Tell each digest of a whole record that is wrong, and HTTP messages that are not whole."""
+    _Digests(frame, say).check()
 
 
 class _Digests:
     """The digests of one record, recomputed (ISO 28500:2017 5.8, 5.9)."""
 
-    def __init__(self, frame: Frame, say: Any) -> None:
+    def __init__(self, frame: Frame, say: SayOfRecord) -> None:
         self._frame, self._say = frame, say
 
     def check(self) -> None:

@@ -52,6 +52,10 @@ _SECTIONS_2009: Final[dict[str, str]] = {
     "warc-segment-origin-id": "5.19",
     "warc-segment-total-length": "5.20",
 }
+# Section 4, `warc-fields`, with LF alone for an end of line where a writer knew no better; comments as Heritrix has.
+_FIELDS_BLOCK: Final = re.compile(
+    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*|#[^\r\n]*\r?\n|\r?\n)+"
+)
 _IDS: Final = frozenset(
     {"warc-record-id", "warc-concurrent-to", "warc-refers-to", "warc-warcinfo-id", "warc-segment-origin-id"}
 )
@@ -229,7 +233,7 @@ def _check_content_type(frame: Frame, edition: str, say: SayOfRecord) -> None:
         return
     media = value.partition(";")[0].strip().lower()
     if frame.type == "warcinfo" and media != WARC_FIELDS:
-        say("content-type", f"{edition} 6.2", "warning", f"{WARC_FIELDS} is recommended for a warcinfo, not {media!r}")
+        _say_of_warcinfo(frame, media, edition, say)
     uri = (frame.get("warc-target-uri") or "").lstrip("<").lower()
     if frame.type == "resource" and uri.startswith("dns:") and media != "text/dns":
         say("content-type", f"{edition} 6.4.4", "error", f"a dns: resource shall be text/dns, not {media!r}")
@@ -239,3 +243,12 @@ def _check_content_type(frame: Frame, edition: str, say: SayOfRecord) -> None:
     kind = re.search(r"msgtype\s*=\s*\"?([a-z]+)", value.lower())
     if media != "application/http" or (kind and kind[1] != frame.type):
         say("content-type", section, "warning", f"should be application/http;msgtype={frame.type}, not {value[:80]!r}")
+
+
+def _say_of_warcinfo(frame: Frame, media: str, edition: str, say: SayOfRecord) -> None:
+    """6.2 recommends warc-fields and lets the format vary; 5.6 has Content-Type tell the type of what is there."""
+    if frame.block and _FIELDS_BLOCK.fullmatch(frame.block):
+        message = f"the block is {WARC_FIELDS}, as is recommended for a warcinfo, but declared to be {media!r}"
+        say("content-type", f"{edition} 5.6, 6.2", "error", message)
+    else:
+        say("content-type", f"{edition} 6.2", "warning", f"{WARC_FIELDS} is recommended for a warcinfo, not {media!r}")
