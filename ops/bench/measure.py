@@ -1,0 +1,52 @@
+"""Measuring a whole process from outside: CPU seconds and peak memory, as the operating system counts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One finished process."""
+
+    cpu: float  # seconds, user and system, its waited-for children included
+    peak: int  # bytes of the largest resident set
+    output: Any  # what it printed as JSON, if it did
+
+
+def run_python(module: str, *arguments: str) -> Run:
+    """Run a module of ours in a process of its own; its last line of output is JSON. RuntimeError where it fails."""
+    return run([sys.executable, "-m", module, *arguments])
+
+
+def run(command: Sequence[str], *, codes: Sequence[int] = (0,)) -> Run:
+    """Run a command; RuntimeError where it ends with another code than those."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    with process.stdout:
+        output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in codes:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    lines = output.decode(errors="replace").strip().splitlines()
+    try:
+        value = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        value = None
+    return Run(cpu=usage.ru_utime + usage.ru_stime, peak=usage.ru_maxrss * 1024, output=value)
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under a head, columns aligned."""
+    cells = [list(map(str, row)) for row in (head, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    print(f"\n{title}")
+    for row in cells:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
