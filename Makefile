@@ -22,6 +22,9 @@ LOCKED = --require-hashes --only-binary :all:
 QUICK := not slow and not services and not interop
 FLOORS := schemas storage ingest ops
 
+# Tests and demo start many processes: each compiling every module anew would cost most of their time.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy lock clean
 
