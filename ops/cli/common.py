@@ -45,10 +45,6 @@ AllowAddress = Annotated[
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-class ReaderLeft(Exception):
-    """Whoever read our stdout has gone (`| head`): there is nothing more to do, and nothing wrong."""
-
-
 def say(text: str) -> None:
     """A message for people, on stderr. That nobody reads it any more stops no work."""
     if sys.stderr is None:  # closed by whoever started us; print would turn to stdout
@@ -58,20 +54,13 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Lines for people, on stdout: what they say may come from strangers' pages. Raises ReaderLeft."""
-    _print(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text))
+    """Lines for people, on stdout: what they say may come from strangers' pages."""
+    print(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def emit(value: Any) -> None:
-    """One JSON value as one line on stdout. Raises ReaderLeft."""
-    _print(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-
-
-def _print(text: str) -> None:
-    try:
-        print(text)
-    except BrokenPipeError as error:
-        raise ReaderLeft from error
+    """One JSON value as one line on stdout."""
+    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def settings_of(directory: Path | None, allow: Sequence[str] | None = None) -> Settings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from typing import Final
 
@@ -32,7 +33,7 @@ from ops.cli import (
     verify,
     warc,
 )
-from ops.cli.common import ReaderLeft, say
+from ops.cli.common import say
 from schemas.errors import PressmarkError
 
 NAME: Final = "pressmark"
@@ -100,16 +101,14 @@ def _ended() -> int:
     except (KeyboardInterrupt, typer.Abort):
         say(f"{NAME}: interrupted")
         return INTERRUPTED
-    except ReaderLeft:
-        return 0
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _reader_left():
-            return 0
+            return 0  # `| head` has seen enough: nothing is wrong
         where = f"{error.filename}: " if error.filename else ""
         say(f"{NAME}: {where}{error.strerror or error}; check the path, the disk and the rights to it")
         return USAGE if isinstance(error, _PATH_ERRORS) else SERVICE
     finally:
-        _reader_left()
+        _let_go()
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -144,7 +143,17 @@ def _speak_utf8() -> None:
 
 
 def _reader_left() -> bool:
-    """Whether stdout can take no more; what is left for it is then dropped, lest Python complain at its end."""
+    """Whether stdout is a pipe that nobody reads any more."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (OSError, AttributeError):  # closed, or no file at all
+        return False
+
+
+def _let_go() -> None:
+    """Drop what stdout could not take, lest Python complain of it at its end."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -152,5 +161,3 @@ def _reader_left() -> bool:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
-        return True
-    return False
