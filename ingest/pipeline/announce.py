@@ -16,11 +16,14 @@ from schemas.urls import article_key
 def listing_of(capture: Capture, body: bytes, *, home: bool) -> Listing:
     """The listing in the body of a capture; of a homepage that lists nothing else (`home`) its links.
 
-    Raises InvalidValue for what can be read as no listing at all.
+    Raises InvalidValue for what can be read as no listing at all, and for a page where a feed or sitemap should be:
+    taken for an empty one, it would look as if there were no news.
     """
     listing = discover.parse_source(body, capture.url, capture.media_type)
     if home and not listing.items:
         return replace(listing, items=tuple(discover.links_of_home(body, capture.url)))
+    if not home and listing.kind == "none":
+        raise InvalidValue("it is a page, not a list of articles", remedy="look at its URL in a browser")
     return listing
 
 

@@ -175,8 +175,7 @@ class Crawler:
             body, _ = await asyncio.to_thread(self.archive.entity, capture)
             listing = listing_of(capture, body, home=source.kind == "home")
         except InvalidValue as error:
-            self.say(f"{outlet.id}: {source.url} cannot be read as a {source.kind}: {error}")
-            self._poll_failed(outlet, source, capture)
+            self._poll_failed(outlet, source, capture, f"cannot be read as a {source.kind}: {error}")
             return
         items = listing.items
         keys, found = self._announce(outlet, items, capture)
@@ -236,7 +235,7 @@ class Crawler:
                 last_capture=capture.id if fresh else source.last_capture,
             )
 
-    def _poll_failed(self, outlet: Outlet, source: SourceState, capture: Capture) -> None:
+    def _poll_failed(self, outlet: Outlet, source: SourceState, capture: Capture, why: str | None = None) -> None:
         now = self.now()
         seconds = frontier.poll_interval(
             found=0, window=0, every=outlet.every, failures=source.failures + 1, seed=source.url
@@ -253,7 +252,7 @@ class Crawler:
                 last_modified=source.last_modified,
                 last_capture=source.last_capture,
             )
-        self.say(f"{outlet.id}: {source.url} gave {words_of(capture)}")
+        self.say(f"{outlet.id}: {source.url} {why or f'gave {words_of(capture)}'}")
 
     # -- leg 3: an item, from its turn to its next check -----------------------------------------------------------
 
