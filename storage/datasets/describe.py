@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.canonical import dumps, loads
+from schemas.digests import strict_sha256
 from schemas.errors import InvalidValue
 from schemas.manifests import Column, Manifest
 from storage.datasets.rows import PHOTO_TEXTS
@@ -134,8 +135,11 @@ def read_files_json(data: bytes) -> list[File]:
     try:
         if value["format"] != FILES_FORMAT:
             raise InvalidValue("files.json is of an unknown format")
-        files = [File(name=f["name"], length=f["bytes"], sha256=f["sha256"]) for f in value["files"]]
-    except (KeyError, TypeError) as error:
+        files = [
+            File(name=str(f["name"]), length=int(f["bytes"]), sha256=str(strict_sha256(f["sha256"])))
+            for f in value["files"]
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidValue(f"files.json lacks or has a wrong field: {error}") from error
     if files_json(files) != data or len({file.name for file in files}) != len(files):
         raise InvalidValue("files.json has unknown fields, or names a file twice or out of order")
