@@ -8,6 +8,7 @@ from dataclasses import replace
 from ingest import discover
 from ingest.discover import Listing
 from schemas.captures import Capture
+from schemas.errors import InvalidValue
 from schemas.frontier import Item
 from schemas.outlets import Outlet
 from schemas.urls import article_key
