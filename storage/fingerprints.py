@@ -13,7 +13,7 @@ import re
 import unicodedata
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,9 +56,11 @@ class _Folding(dict[int, str]):
 def _fold(char: str) -> str:
     """The letters of one character: decomposed, without case and marks; none for what is no letter or digit."""
     parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
-    letters = "".join(part for part in parts if unicodedata.category(part)[0] in "LN")
-    dense = any(low <= ord(char) <= high for low, high in _DENSE)
-    return "".join(letter * DENSE_WEIGHT for letter in letters) if dense else letters
+    return "".join(part * _weight(part) for part in parts if unicodedata.category(part)[0] in "LN")
+
+
+def _weight(letter: str) -> int:
+    return DENSE_WEIGHT if any(low <= ord(letter) <= high for low, high in _DENSE) else 1
 
 
 _FOLDING: Final = _Folding()
@@ -66,7 +68,7 @@ _FOLDING: Final = _Folding()
 
 def letters(text: str) -> str:
     """The letters of a text."""
-    plain = html.unescape(text) if "&" in text else text
+    plain = _ENTITY.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
     return plain.translate(_FOLDING)
 
 
@@ -76,10 +78,12 @@ class Normalised:
 
     letters: str
     positions: array[int]  # for each letter, the offset of its character in the text
+    entities: Mapping[int, int]  # where an HTML entity begins -> where it ends
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The characters [first, behind the last) that letters [start, end) came from."""
-        return self.positions[start], self.positions[end - 1] + 1
+        last = self.positions[end - 1]
+        return self.positions[start], self.entities.get(last, last + 1)
 
 
 def normalise(text: str) -> Normalised:
@@ -91,7 +95,8 @@ def normalise(text: str) -> Normalised:
         if folded:
             found.append(folded)
             positions.extend([offset] * len(folded))
-    return Normalised(letters="".join(found), positions=positions)
+    entities = {match.start(): match.end() for match in _ENTITY.finditer(text)} if "&" in text else {}
+    return Normalised(letters="".join(found), positions=positions, entities=entities)
 
 
 def _characters(text: str) -> Iterator[tuple[int, str]]:
@@ -137,10 +142,11 @@ def winnow(hashes: list[int]) -> list[tuple[int, int]]:
 
 
 def index_version(tx: Tx, row_id: int, text: str) -> None:
-    """Make an article version findable."""
-    pairs = winnow(gram_hashes(letters(text)))
-    if pairs:
-        tx.fingerprints.add(row_id, pairs)
+    """Make an article version findable. A hash counts once: a text that repeats itself fills no index."""
+    first: dict[int, int] = {}
+    for value, at in winnow(gram_hashes(letters(text))):
+        first.setdefault(value, at)
+    tx.fingerprints.add(row_id, list(first.items()))
 
 
 def candidates(tx: Tx, value: str, limit: int) -> list[tuple[int, int]]:
