@@ -8,7 +8,6 @@ to `storage.evidence`.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -26,14 +25,14 @@ from schemas.errors import ArchiveMissing, InvalidValue, NotFound, UsageError
 from schemas.http1 import ResponseView, entity_body, parse_response
 from schemas.instants import to_micros
 from schemas.outlets import Outlet, OutletChange
-from storage import events, fingerprints
+from storage import events, fingerprints, imports
 from storage.blobs import BlobStore
-from storage.catalog import Catalog
+from storage.catalog import Catalog, Tx
 from storage.catalog.values import VersionRow
 from storage.disk import disk_errors
 from storage.events import DraftView, Event
 from storage.lock import Presence
-from storage.log.sequencer import append
+from storage.log.sequencer import append, append_many
 from storage.log.signing import Signer
 from storage.log.tree import Log
 from storage.segments import Segments
@@ -91,6 +90,7 @@ class Archive:
             max_age=settings.segment_max_age,
         )
         self._lock = threading.RLock()
+        self._chains: set[tuple[bytes, ...]] = set()  # certificate chains that are known to be stored
 
     @classmethod
     def create(cls, settings: StorageSettings) -> Archive:
@@ -138,25 +138,23 @@ class Archive:
         On return every one of them is acknowledged: it survives kill -9. Raises DiskError, CatalogError.
         """
         with self._lock:
-            views = [events.payload_of(exchange) for exchange, _ in batch]
-            originals = self._originals(batch, views)
+            answers = [events.payload_of(exchange) for exchange, _ in batch]
+            originals = self._originals(batch, answers)
             made: list[Event] = []
-            for (exchange, context), view, original in zip(batch, views, originals, strict=True):
+            for (exchange, context), answer, original in zip(batch, answers, originals, strict=True):
                 self._keep_chain(exchange)
-                made.append(self._write("warc", events.drafts_for(exchange, context, view, original)))
+                made.append(self._write("warc", events.drafts_for(exchange, context, answer, original)))
             self.segments.sync("warc")
             return self.acknowledge(made)
 
     def acknowledge(self, made: Sequence[Event]) -> list[Capture]:
         """Commit rows and log entries of capture events whose records are durable."""
-        captures = []
+        captures = [events.capture_of(event) for event in made]
+        entries = [(entry_of(e, c), c.id) for e, c in zip(made, captures, strict=True)]
         with self.catalog.begin() as tx:
-            for event in made:
-                capture = events.capture_of(event)
-                index = append(tx, entry_of(event), subject=capture.id)
-                tx.records.add(event.rows())
-                captures.append(tx.captures.add(replace(capture, log_index=index)))
-        return captures
+            first = append_many(tx, entries)
+            tx.records.add([row for event in made for row in event.rows()])
+            return tx.captures.add_many([replace(c, log_index=first + n) for n, c in enumerate(captures)])
 
     def _write(self, kind: str, drafts: Sequence[Draft]) -> Event:
         refs = self.segments.append(kind, drafts)
@@ -165,30 +163,31 @@ class Archive:
         return event
 
     def _originals(
-        self, batch: Sequence[tuple[Exchange, Context]], views: Sequence[ResponseView | None]
+        self, batch: Sequence[tuple[Exchange, Context]], answers: Sequence[events.Answer | None]
     ) -> list[Capture | None]:
         """For each exchange the capture that its revisit record will point at, or None."""
         found: list[Capture | None] = []
         with self.catalog.read() as tx:
-            for (exchange, context), view in zip(batch, views, strict=True):
+            for (exchange, context), answer in zip(batch, answers, strict=True):
                 original = None
-                if view is not None and exchange.ending is Ending.COMPLETE and view.status is not None:
-                    if view.status == 304 and context.refers_to is not None:
+                if answer is not None and exchange.ending is Ending.COMPLETE and answer.view.status is not None:
+                    if answer.view.status == 304 and context.refers_to is not None:
                         original = _resolved(tx.captures.get(context.refers_to), tx.captures.get)
-                    elif 200 <= view.status < 300 and view.payload:
-                        digest = f"sha256:{hashlib.sha256(view.payload).hexdigest()}"
-                        original = tx.records.original_for(digest, exchange.url)
+                    elif 200 <= answer.view.status < 300 and answer.view.payload:
+                        original = tx.records.original_for(str(answer.digest), exchange.url)
                 found.append(original)
         return found
 
     def _keep_chain(self, exchange: Exchange) -> None:
         """Store a certificate chain as a record of its own the first time that it is seen."""
-        name = events.chain_digest(exchange.certificates)
-        if name is None:
+        if not exchange.certificates or exchange.certificates in self._chains:
             return
+        name = events.chain_digest(exchange.certificates)
         with self.catalog.read() as tx:
-            if tx.meta.get(f"chain {name}") is not None:
-                return
+            known = tx.meta.get(f"chain {name}") is not None
+        self._chains.add(exchange.certificates)
+        if known:
+            return
         draft = events.chain_draft(exchange.certificates, exchange.started)
         (ref,) = self.segments.append("warc", [draft])
         self.segments.sync("warc")
@@ -213,6 +212,13 @@ class Archive:
     def acknowledge_article(self, event: Event, article: Article, capture: Capture) -> VersionRow:
         """Commit row, log entry, sighting and fingerprints of a conversion whose record is durable."""
         with self.catalog.begin() as tx:
+            tx.log.lock()  # from here no other process can add the same version
+            known = tx.articles.find_version(article.id, article.extractor.identity, content_key(article))
+            if known is not None and known.row_id is not None:  # another worker was quicker: our record stays unused
+                tx.records.add(event.rows())
+                tx.articles.add_sighting(known.row_id, capture.id, to_micros(capture.date))
+                tx.captures.set_extraction(capture.id, "done", None, article.extractor.identity)
+                return known
             main = next(r for r in tx.captures.records_of(capture.id) if r.record_id == capture.id)
             entry = article_entry(conversion=event.digests()["conversion"], capture=main.digest)
             index = append(tx, entry, subject=event.id)
@@ -228,6 +234,31 @@ class Archive:
         """Remember that a capture gave no article, and why."""
         with self._lock, self.catalog.begin() as tx:
             tx.captures.set_extraction(capture.id, "failed", code, extractor)
+
+    def deposit_imports(self, drafts: Sequence[Draft]) -> int:
+        """Keep metadata records on a stranger's file and on captures in it (`storage.imports`); how many were new.
+
+        The file itself must be durable. What is known already, by record id or file digest, is left out.
+        """
+        with self._lock:
+            with self.catalog.read() as tx:
+                new = [draft for draft in drafts if not _is_known(tx, draft)]
+            if not new:
+                return 0
+            made = [self._write("warc", [draft]) for draft in new]
+            self.segments.sync("warc")
+            self.acknowledge([event for event in made if event.kind == "capture"])
+            for event in made:
+                if event.kind == "import":
+                    self.acknowledge_import(event)
+        return len(new)
+
+    def acknowledge_import(self, event: Event) -> None:
+        """Commit rows and log entry of a metadata record on a stranger's file, which is durable."""
+        with self.catalog.begin() as tx:
+            append(tx, import_entry_of(event), subject=event.id)
+            tx.records.add(event.rows())
+            tx.meta.set(*imports.note_of(event.records[-1][0].block))
 
     def record_outlet(self, change: OutletChange) -> Outlet:
         """Keep a change of the watch list as record, entry and row."""
@@ -289,6 +320,8 @@ class Archive:
         """The answer of a capture, a revisit with the body of its original. Raises NotFound, DamageError."""
         if capture.kind == "attempt":
             raise NotFound(f"{capture.id} is an attempt ({capture.ending}): it has no response")
+        if capture.kind == "import":
+            return self._imported(capture)
         view = parse_response(self.read(capture.id).block)
         if capture.kind != "revisit" or capture.refers_to is None:
             return view
@@ -296,6 +329,20 @@ class Archive:
         if view.status == 304:
             return original
         return replace(original, headers=view.headers, head=view.head, status=view.status)
+
+    def _imported(self, capture: Capture) -> ResponseView:
+        """The answer in a stranger's file; of a revisit with the body of its original, where that is here."""
+        view = parse_response(imports.read_block(self.store, self.read(capture.id).block))
+        if capture.refers_to is None:
+            return view
+        with self.catalog.read() as tx:
+            original = tx.captures.get(capture.refers_to)
+        if original is None or original.refers_to is not None:
+            raise NotFound(f"the original of the imported revisit {capture.id} is not here", remedy="import it too")
+        held = self.response(original)
+        if view.status is None or view.status == 304:
+            return held
+        return replace(held, headers=view.headers, head=view.head, status=view.status)
 
     def entity(self, capture: Capture) -> tuple[bytes, tuple[tuple[str, str], ...]]:
         """The body of a capture after content-decoding, and its headers.
@@ -310,12 +357,18 @@ class Archive:
         return data, view.headers
 
 
-def entry_of(event: Event) -> Entry:
+def entry_of(event: Event, capture: Capture) -> Entry:
     """The log entry of a capture event: the digests of its records and, for an attempt, how it ended."""
-    capture = events.capture_of(event)
     if capture.kind == "attempt":
         return attempt_entry(capture.ending.value, event.digests())
+    if capture.kind == "import":
+        return import_entry_of(event)
     return capture_entry(event.digests())
+
+
+def import_entry_of(event: Event) -> Entry:
+    """The log entry of a metadata record on a stranger's file, or on a capture in one."""
+    return imports.entry_of(event.records[-1][0].block, event.digests()["metadata"])
 
 
 def version_row(event: Event, article: Article, capture: Capture, number: int, log_index: int) -> VersionRow:
@@ -351,6 +404,13 @@ def version_row(event: Event, article: Article, capture: Capture, number: int, l
         credits="\n".join(p.credit for p in article.photos if p.credit),
         block=block.decode(),
     )
+
+
+def _is_known(tx: Tx, draft: Draft) -> bool:
+    """True where a metadata record on an import would add nothing."""
+    if imports.is_file(draft.target_uri):
+        return tx.meta.get(imports.note_of(draft.block)[0]) is not None
+    return tx.captures.get(draft.record_id) is not None
 
 
 def _resolved(capture: Capture | None, get: Callable[[str], Capture | None]) -> Capture | None:

@@ -24,6 +24,7 @@ from schemas.http1 import ResponseView, parse_response
 from schemas.instants import parse_warc_date, to_micros, warc_date
 from schemas.outlets import OutletChange
 from schemas.urls import join
+from storage import imports
 from storage.catalog.values import RecordRow
 from storage.warc import PROFILE_IDENTICAL, PROFILE_NOT_MODIFIED, Draft, new_record_id
 
@@ -82,7 +83,7 @@ class DraftView:
 class Event:
     """Records that were deposited together."""
 
-    kind: str  # capture | article | outlet | other
+    kind: str  # capture | article | outlet | import | other
     records: tuple[tuple[RecordLike, RecordRef], ...]
 
     @property
@@ -108,22 +109,33 @@ class Event:
         return [record_row(view, ref, self.id) for view, ref in self.records]
 
 
-def payload_of(exchange: Exchange) -> ResponseView | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What an exchange brought, read once: the response as HTTP and the digest of its payload."""
+
+    view: ResponseView
+    digest: Digest | None  # None where no payload is defined
+
+
+def payload_of(exchange: Exchange) -> Answer | None:
     """The response of an exchange as HTTP; None for an attempt."""
-    return parse_response(exchange.response) if exchange.ending.has_response else None
+    if not exchange.ending.has_response:
+        return None
+    view = parse_response(exchange.response)
+    return Answer(view=view, digest=None if view.payload is None else Digest.sha256(view.payload))
 
 
 def drafts_for(
-    exchange: Exchange, context: Context, view: ResponseView | None, original: Capture | None
+    exchange: Exchange, context: Context, answer: Answer | None, original: Capture | None
 ) -> list[Draft]:
     """The records of one capture event, in their order of writing.
 
     `original` is the capture that a revisit points at (identical payload, or for a 304 the one whose validators were
-    sent), or None for a plain response. `view` is `payload_of(exchange)`.
+    sent), or None for a plain response. `answer` is `payload_of(exchange)`.
     """
     main_id, request_id, metadata_id = new_record_id(), new_record_id(), new_record_id()
     drafts = []
-    answered = exchange.ending.has_response
+    answered = answer is not None
     if exchange.request:
         drafts.append(
             Draft(
@@ -139,9 +151,9 @@ def drafts_for(
                 cipher=exchange.cipher,
             )
         )
-    if answered:
+    if answer is not None:
         drafts.append(
-            _main_draft(exchange, view, original, main_id, request_id if exchange.request else None)
+            _main_draft(exchange, answer, original, main_id, request_id if exchange.request else None)
         )
     companions = tuple(d.record_id for d in drafts)
     drafts.append(
@@ -150,7 +162,7 @@ def drafts_for(
             date=exchange.started,
             target_uri=exchange.url,
             content_type=JSON_TYPE,
-            block=canonical.dumps(_metadata(exchange, context, view)),
+            block=canonical.dumps(_metadata(exchange, context, answer)),
             record_id=metadata_id,
             concurrent_to=companions,
         )
@@ -160,12 +172,11 @@ def drafts_for(
 
 def _main_draft(
     exchange: Exchange,
-    view: ResponseView | None,
+    answer: Answer,
     original: Capture | None,
     record_id: str,
     request_id: str | None,
 ) -> Draft:
-    payload = view.payload if view is not None else None
     common: dict[str, Any] = {
         "date": exchange.started,
         "target_uri": exchange.url,
@@ -181,7 +192,7 @@ def _main_draft(
             type="response",
             block=exchange.response,
             truncated=exchange.ending.truncated,
-            payload_digest=Digest.sha256(payload) if payload is not None else None,
+            payload_digest=answer.digest,
             **common,
         )
     common |= {
@@ -189,22 +200,20 @@ def _main_draft(
         "refers_to_target_uri": original.url,
         "refers_to_date": original.date,
     }
-    if view is not None and view.status == 304:
+    if answer.view.status == 304:
         return Draft(type="revisit", block=exchange.response, profile=PROFILE_NOT_MODIFIED, **common)
-    assert view is not None  # or no payload could have been compared
-    assert payload is not None
     return Draft(
         type="revisit",
-        block=view.head,
+        block=answer.view.head,
         profile=PROFILE_IDENTICAL,
         truncated="length",
-        payload_digest=Digest.sha256(payload),
+        payload_digest=answer.digest,
         **common,
     )
 
 
-def _metadata(exchange: Exchange, context: Context, view: ResponseView | None) -> dict[str, Any]:
-    payload = view.payload if view is not None else None
+def _metadata(exchange: Exchange, context: Context, answer: Answer | None) -> dict[str, Any]:
+    payload = answer.view.payload if answer is not None else None
     return {
         "format": CAPTURE_FORMAT,
         "outlet": context.outlet_id,
@@ -310,6 +319,8 @@ def group(records: Iterable[tuple[RecordLike, RecordRef]]) -> Iterator[Event]:
     for view, ref in records:
         if view.type in ("request", "response", "revisit"):
             waiting.append((view, ref))
+        elif view.type == "metadata" and imports.is_file(view.header("WARC-Target-URI")):
+            yield Event(kind="import", records=((view, ref),))
         elif view.type == "metadata":
             yield Event(kind="capture", records=(*waiting, (view, ref)))
             waiting = []
@@ -341,6 +352,8 @@ def capture_of(event: Event) -> Capture:
     meta = canonical.loads(views[-1].block)
     main = _main(views)
     url, date = main.header("WARC-Target-URI"), main.header("WARC-Date")
+    if isinstance(meta, dict) and imports.is_imported(meta) and url is not None and date is not None:
+        return imports.capture_of(meta, record_id=main.record_id, url=url, date=parse_warc_date(date))
     try:
         if meta["format"] != CAPTURE_FORMAT or url is None or date is None:
             raise InvalidValue(f"record {main.record_id} is not a capture of a known format")

@@ -18,7 +18,9 @@ from storage.catalog.values import ExtractionRow, RecordRow, TallyRow
 STATES: Final = ("pending", "done", "failed", "none")
 
 # The log's row orders captures too: see `tables.log_state`.
-_NEXT_SEQ: Final = update(log_state).values(next_seq=log_state.c.next_seq + 1).returning(log_state.c.next_seq)
+_NEXT_SEQ: Final = (
+    update(log_state).values(next_seq=log_state.c.next_seq + bindparam("count")).returning(log_state.c.next_seq)
+)
 _ADD: Final = insert(captures)
 _SET: Final = (
     update(captures)
@@ -53,20 +55,16 @@ class Captures(Queries):
 
         An article's page that is `usable` starts with extraction pending, everything else with none.
         """
-        seq = self._connection.execute(_NEXT_SEQ).scalar_one() - 1
-        pending = capture.role is Role.ARTICLE and capture.usable
-        row = {name: getattr(capture, name) for name in _PLAIN}
-        row.update({name: clean(getattr(capture, name)) for name in _FOREIGN})
-        row.update(
-            seq=seq,
-            date=to_micros(capture.date),
-            role=capture.role.value,
-            ending=capture.ending.value,
-            hints=words(capture.hints),
-            extraction="pending" if pending else "none",
-        )
-        self._connection.execute(_ADD, row)
-        return replace(capture, seq=seq)
+        return self.add_many([capture])[0]
+
+    def add_many(self, new: Sequence[Capture]) -> list[Capture]:
+        """Acknowledge captures, in their order, as `add` does one."""
+        if not new:
+            return []
+        first = self._connection.execute(_NEXT_SEQ, {"count": len(new)}).scalar_one() - len(new)
+        added = [replace(capture, seq=first + n) for n, capture in enumerate(new)]
+        self._connection.execute(_ADD, [_row_of(capture) for capture in added])
+        return added
 
     def get(self, capture_id: str) -> Capture | None:
         """One capture by its id."""
@@ -154,6 +152,21 @@ class Captures(Queries):
 
     def _list(self, query: Any) -> list[Capture]:
         return [capture_of_row(row) for row in self._connection.execute(query)]
+
+
+def _row_of(capture: Capture) -> dict[str, Any]:
+    pending = capture.role is Role.ARTICLE and capture.usable
+    row = {name: getattr(capture, name) for name in _PLAIN}
+    row.update({name: clean(getattr(capture, name)) for name in _FOREIGN})
+    row.update(
+        seq=capture.seq,
+        date=to_micros(capture.date),
+        role=capture.role.value,
+        ending=capture.ending.value,
+        hints=words(capture.hints),
+        extraction="pending" if pending else "none",
+    )
+    return row
 
 
 def capture_of_row(row: Row[Any]) -> Capture:

@@ -25,7 +25,9 @@ SEQUENCER: Final = "sequencer"
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
 _NEXT: Final = (
-    update(log_state).values(next_index=log_state.c.next_index + 1).returning(log_state.c.next_index)
+    update(log_state)
+    .values(next_index=log_state.c.next_index + bindparam("count"))
+    .returning(log_state.c.next_index)
 )
 _ADD: Final = insert(entries)
 _RANGE: Final = (
@@ -42,11 +44,21 @@ class LogQueries(Queries):
 
     def append(self, type: str, body: bytes, leaf: bytes, subject: str | None) -> int:
         """Add an entry; its index, the next one. Nothing else is logged until this transaction ends."""
-        index: int = self._connection.execute(_NEXT).scalar_one() - 1
+        return self.append_many([(type, body, leaf, subject)])
+
+    def append_many(self, new: Sequence[tuple[str, bytes, bytes, str | None]]) -> int:
+        """Add entries (type, body, leaf, subject) one behind the other; the index of the first."""
+        if not new:
+            raise InvalidValue("there is no entry to append")
+        first: int = self._connection.execute(_NEXT, {"count": len(new)}).scalar_one() - len(new)
         self._connection.execute(
-            _ADD, {"index": index, "type": type, "body": body, "leaf": leaf, "subject": subject}
+            _ADD,
+            [
+                {"index": first + n, "type": type, "body": body, "leaf": leaf, "subject": subject}
+                for n, (type, body, leaf, subject) in enumerate(new)
+            ],
         )
-        return index
+        return first
 
     def lock(self) -> None:
         """Let no other transaction log anything until this one ends.

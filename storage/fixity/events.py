@@ -16,8 +16,8 @@ from schemas.captures import Capture
 from schemas.entries import Entry, article_entry, outlet_entry
 from schemas.errors import InvalidValue
 from schemas.outlets import Outlet
-from storage import events
-from storage.archive import entry_of, version_row
+from storage import events, imports
+from storage.archive import entry_of, import_entry_of, version_row
 from storage.catalog import Tx
 from storage.catalog.base import clean
 from storage.catalog.values import EntryRow, VersionRow
@@ -38,6 +38,7 @@ class EventAudit:
     findings: Findings
     captures: int = 0
     versions: int = 0
+    imports: int = 0
     _captures_ahead: dict[str, Capture] = field(default_factory=dict)
     _entries_ahead: dict[int, EntryRow] = field(default_factory=dict)
     outlets: dict[str, tuple[datetime, Outlet]] = field(default_factory=dict)  # newest change by outlet id
@@ -51,6 +52,8 @@ class EventAudit:
                 self._article(tx, event)
             elif event.kind == "outlet":
                 self._outlet(tx, event)
+            elif event.kind == "import":
+                self._import(tx, event)
         except InvalidValue as error:
             self.findings.add(DAMAGED, f"{event.kind} {event.id}", f"its records cannot be read: {error.message}")
 
@@ -65,7 +68,7 @@ class EventAudit:
         if row != wanted:
             names = ", ".join(differing(row, wanted))
             self.findings.add(DAMAGED, where, f"the catalog has another {names} than its records")
-        self._entry(tx, where, row.log_index, entry_of(event))
+        self._entry(tx, where, row.log_index, entry_of(event, wanted))
 
     def _article(self, tx: Tx, event: Event) -> None:
         record = event.records[-1][0]
@@ -106,6 +109,18 @@ class EventAudit:
         found = tx.log.find(event.id or "", "outlet")
         entry = outlet_entry(change=change.change, resource=event.digests()["resource"])
         self._entry(tx, where, found.index if found is not None else None, entry)
+
+    def _import(self, tx: Tx, event: Event) -> None:
+        where = f"import {event.id}"
+        self.imports += 1
+        key, value = imports.note_of(event.records[-1][0].block)
+        kept = tx.meta.get(key)
+        if kept is None:
+            self.findings.add(MISSING, where, "its record is there, the catalog's note of the file is not")
+        elif kept != value:
+            self.findings.add(DAMAGED, where, "the catalog's note of the file is not that of its record")
+        found = tx.log.find(event.id or "", "import")
+        self._entry(tx, where, found.index if found is not None else None, import_entry_of(event))
 
     def _entry(self, tx: Tx, where: str, index: int | None, wanted: Entry) -> None:
         """The log entry of an event must be the one that its records make."""

@@ -24,8 +24,8 @@ from schemas.entries import Entry, article_entry, outlet_entry, segment_entry
 from schemas.errors import ArchiveMissing, DamageError, InvalidValue, NotFound
 from schemas.instants import to_micros
 from schemas.merkle import leaf_hash
-from storage import events, fingerprints
-from storage.archive import KEY_FILE, StorageSettings, entry_of, version_row
+from storage import events, fingerprints, imports
+from storage.archive import KEY_FILE, StorageSettings, entry_of, import_entry_of, version_row
 from storage.catalog import Catalog, EntryRow, RecordRow, SnapshotRow, Tx, swap_in
 from storage.disk import disk_errors
 from storage.events import Event
@@ -166,7 +166,7 @@ class _Rebuild:
 
     def _apply(self, index: int, entry: Entry) -> str | None:
         """Make the rows that an entry speaks of; its subject."""
-        if entry.type in ("capture", "attempt", "article", "outlet"):
+        if entry.type in ("capture", "attempt", "import", "article", "outlet"):
             return self._apply_event(index, entry)
         if entry.type == "segment":
             self._apply_segment(entry)
@@ -213,6 +213,8 @@ class _Rebuild:
             self._add_version(event, index)
         elif event.kind == "outlet":
             self._tx.outlets.put(events.outlet_change_of(event).outlet)
+        elif event.kind == "import":
+            self._tx.meta.set(*imports.note_of(event.records[-1][0].block))
 
     def _add_version(self, event: Event, index: int) -> None:
         article, capture, _ = self._derived(event)
@@ -313,7 +315,9 @@ class _Rebuild:
             return article_entry(conversion=event.digests()["conversion"], capture=main.digest)
         if event.kind == "outlet":
             return outlet_entry(change=events.outlet_change_of(event).change, resource=event.digests()["resource"])
-        return entry_of(event)
+        if event.kind == "import":
+            return import_entry_of(event)
+        return entry_of(event, events.capture_of(event))
 
     def _seal_unlogged(self, name: str) -> None:
         """A segment that was put to the store and never logged: a stop came between."""
