@@ -8,6 +8,7 @@ to `storage.evidence`.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -90,7 +91,7 @@ class Archive:
             max_age=settings.segment_max_age,
         )
         self._lock = threading.RLock()
-        self._chains: set[tuple[bytes, ...]] = set()  # certificate chains that are known to be stored
+        self._chains: set[bytes] = set()  # SHA-256 of certificate chains that are known to be stored
 
     @classmethod
     def create(cls, settings: StorageSettings) -> Archive:
@@ -180,12 +181,13 @@ class Archive:
 
     def _keep_chain(self, exchange: Exchange) -> None:
         """Store a certificate chain as a record of its own the first time that it is seen."""
-        if not exchange.certificates or exchange.certificates in self._chains:
+        key = hashlib.sha256(b"".join(exchange.certificates)).digest()
+        if not exchange.certificates or key in self._chains:
             return
         name = events.chain_digest(exchange.certificates)
         with self.catalog.read() as tx:
             known = tx.meta.get(f"chain {name}") is not None
-        self._chains.add(exchange.certificates)
+        self._chains.add(key)
         if known:
             return
         draft = events.chain_draft(exchange.certificates, exchange.started)
