@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops.cli.common import AllowAddress, ArchiveDir, AsJson, emit, say, settings_of, tell
+from schemas.errors import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +40,14 @@ def crawl(
             say("no outlet is watched; add one with `pressmark outlet add URL`")
         with extract_pool(settings) as pool:
             try:
-                tally = asyncio.run(_crawl(opened, settings, pool, chosen, until_idle=until_idle, limit=limit))
+                tally, interrupted = asyncio.run(
+                    _crawl(opened, settings, pool, chosen, until_idle=until_idle, limit=limit)
+                )
             finally:
                 opened.seal()
     report(tally, as_json=json)
+    if interrupted:
+        raise Interrupted("interrupted", remedy="what was fetched is kept; run it again to go on")
 
 
 async def _crawl(
@@ -53,18 +58,20 @@ async def _crawl(
     *,
     until_idle: bool,
     limit: int | None,
-) -> Tally:
+) -> tuple[Tally, bool]:
+    """What was done, and whether SIGINT ended it."""
     import asyncio
     import contextlib
+    import signal
 
     from ops.jobs import housekeeping
     from ops.wiring import make_crawler
 
     crawler = make_crawler(archive, settings, pool, limit=limit, say=say)
-    stop_on_signals(crawler)
+    came = stop_on_signals(crawler)
     keeper = asyncio.create_task(housekeeping(archive, settings.log.checkpoint_every))
     try:
-        return await crawler.crawl(outlets, until_idle=until_idle)
+        return await crawler.crawl(outlets, until_idle=until_idle), signal.SIGINT in came
     finally:
         keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -72,19 +79,22 @@ async def _crawl(
         await crawler.close()
 
 
-def stop_on_signals(crawler: Crawler) -> None:
-    """SIGTERM and SIGINT end the crawl after what is under way; a second SIGINT ends it at once."""
+def stop_on_signals(crawler: Crawler) -> set[int]:
+    """SIGTERM and SIGINT end the crawl after what is under way; a second SIGINT ends it at once. Those that came."""
     import asyncio
     import signal
 
     loop = asyncio.get_running_loop()
+    came: set[int] = set()
 
     def stop(number: int) -> None:
+        came.add(number)
         crawler.stopping.set()
         loop.remove_signal_handler(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
+    return came
 
 
 def report(tally: Tally, *, as_json: bool) -> None:
