@@ -258,10 +258,10 @@ _WORD: Final = re.compile(r"\w+")
 
 def clean(text: str) -> str:
     """White space collapsed, NFC, without control characters; a lone surrogate becomes a question mark."""
-    text = text.translate(_DROP)
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
-    return " ".join(text.split())
+    joined = " ".join(text.split())
+    if not joined.isprintable():  # else it holds neither controls nor surrogates
+        joined = " ".join(text.translate(_DROP).encode("utf-8", "replace").decode("utf-8").split())
+    return joined if joined.isascii() else unicodedata.normalize("NFC", joined)
 
 
 # C0 controls and DEL other than white space: no text, and refused by XML-minded readers. Soft hyphens and zero-width

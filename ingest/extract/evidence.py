@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ingest.extract.blocks import Block
@@ -12,6 +13,9 @@ from ingest.extract.spans import Finder
 from schemas.articles import Evidence, Span, clean
 
 _VIA = {"dom": "html", "jsonld": "json", "meta": "attr", "http": "header"}
+
+# A date as machines read it: it stands in an attribute.
+_MACHINE = re.compile(r"^\d{4}-\d\d-\d\d(?:T|$)")
 
 
 def collect(
@@ -37,6 +41,7 @@ def collect(
         found["standfirst"] = _block(finder, paths, standfirst)
     for number, block in enumerate(body):
         found[f"paragraphs/{number}"] = _block(finder, paths, block)
+    finder.rewind()
     for number, photo in enumerate(photos):
         for kind, shown, source, path in (
             ("caption", photo.caption_raw, photo.source, photo.path),
@@ -51,8 +56,11 @@ def collect(
 
 
 def _span(finder: Finder, raw: str, value: Found) -> Span | None:
-    span = finder.find(raw, via=_VIA.get(value.source, "html"))
-    return span if span is not None or value.source != "dom" else finder.find(raw, via="attr")
+    if value.source == "dom" and ("@" in value.path or _MACHINE.search(raw)):
+        span = finder.find(raw, via="attr")
+        if span is not None:
+            return span
+    return finder.find(raw, via=_VIA.get(value.source, "html"))
 
 
 def _block(finder: Finder, paths: Paths, block: Block) -> Evidence:

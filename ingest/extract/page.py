@@ -9,10 +9,11 @@ import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from lxml import etree, html
-from lxml.html import HtmlElement
+from lxml.html import HtmlComment, HtmlElement
 
 from schemas.errors import ExtractionError
 
@@ -57,6 +58,7 @@ class Page:
     charset: str  # Python's name of the codec that `text` was decoded with
     text: str
     tree: HtmlElement
+    elements: tuple[HtmlElement, ...]  # every element in page order: held, so that lxml makes each but once
 
 
 def parse(*, body: bytes, url: str, content_type: str | None) -> Page:
@@ -73,7 +75,7 @@ def parse(*, body: bytes, url: str, content_type: str | None) -> Page:
         raise ExtractionError("the body is not text", code="binary", remedy="only HTML pages give articles")
     text = body.decode(charset, "replace")
     tree = _tree(text)
-    return Page(url=url, body=body, charset=charset, text=text, tree=tree)
+    return Page(url=url, body=body, charset=charset, text=text, tree=tree, elements=_elements(tree))
 
 
 def charset_of(body: bytes, content_type: str | None) -> str:
@@ -126,8 +128,13 @@ def _is_binary(body: bytes, charset: str) -> bool:
     return controls > max(_FEW_CONTROLS, len(head) * _BINARY_SHARE)
 
 
+# One class for all elements, looked up in C: lxml.html asks Python for the class of each element that is touched.
+_CLASSES: Final = etree.ElementDefaultClassLookup(element=HtmlElement, comment=HtmlComment)
+
+
 def _tree(text: str) -> HtmlElement:
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    parser.set_element_class_lookup(_CLASSES)
     data = text.replace("\x00", "").encode("utf-8", "replace")  # libxml2 ends at a NUL
     try:
         tree = html.document_fromstring(data, parser=parser)
@@ -135,7 +142,8 @@ def _tree(text: str) -> HtmlElement:
         raise ExtractionError("the page holds no element and no text", code="empty") from error
     except (etree.LxmlError, ValueError, AssertionError) as error:
         raise ExtractionError(f"the page cannot be parsed: {error}", code="broken") from error
-    _check_size(tree)
+    if _TOO_DEEP(tree.getroottree()):
+        raise ExtractionError(f"the page nests deeper than {MAX_DEPTH} elements", code="too-deep")
     return tree
 
 
@@ -143,12 +151,12 @@ def _tree(text: str) -> HtmlElement:
 _TOO_DEEP: Final = etree.XPath("boolean(" + "/*" * MAX_DEPTH + ")")
 
 
-def _check_size(tree: HtmlElement) -> None:
-    """Bound depth and number of elements, without recursion. Raises ExtractionError."""
-    if _TOO_DEEP(tree.getroottree()):
-        raise ExtractionError(f"the page nests deeper than {MAX_DEPTH} elements", code="too-deep")
-    if sum(1 for _ in tree.iter()) > MAX_ELEMENTS:
+def _elements(tree: HtmlElement) -> tuple[HtmlElement, ...]:
+    """All elements, bounded in number. Raises ExtractionError."""
+    elements = tuple(islice(tree.iter("*"), MAX_ELEMENTS + 1))
+    if len(elements) > MAX_ELEMENTS:
         raise ExtractionError(f"the page has more than {MAX_ELEMENTS} elements", code="too-large")
+    return elements
 
 
 def meta_content(tree: HtmlElement) -> dict[str, list[str]]:

@@ -1,9 +1,10 @@
 """Spans: where a raw string stands in the entity body, as byte offsets that a stranger can check.
 
-lxml keeps no offsets, so a small tokenizer goes over the decoded text once and keeps, beside the text without tags,
-where each piece came from; a string found there maps back. Attribute and JSON strings are looked for as they stand or
-escaped in the usual ways. `schemas.articles.read_span` reads a span back, and none is given that does not read back
-to its raw string.
+lxml keeps no offsets. Most strings stand in the body as they are, and are looked for so first, in order, outside of
+tags and scripts. For the others a small tokenizer goes over the body from the last place found and keeps, beside the
+text without tags, where each piece came from; a string found there maps back. Attribute and JSON strings are looked
+for as they stand or escaped in the usual ways. `schemas.articles.read_span` reads a span back, and none is given that
+does not read back to its raw string.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import html
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Final
 
 from schemas.articles import BODY_LAYER, Span, clean, read_span
@@ -19,58 +21,116 @@ from schemas.errors import InvalidValue
 
 #: Places tried for one string before it gets no span.
 _MAX_TRIES: Final = 8
-#: Codecs whose text encodes back to the same bytes, so that character offsets can be turned into byte offsets.
+#: Characters of text, beyond twice the string, that are tokenized after the last place found.
+_AHEAD: Final = 3_000
+#: Codecs whose text encodes back to the same bytes, so that what is found in either is found in both.
 _EXACT: Final = frozenset({"utf-8", "cp1252", "ascii", "cp1250", "cp1251", "cp1254", "iso8859-2", "koi8-r"})
 
-# What the tokenizer sees, in order: comments, scripts and styles whole, tags, entities, white space, plain runs.
-# A run may hold single spaces, so that most text is one piece a tag.
-_TOKEN: Final = re.compile(
-    r"(?P<skip><!--.*?(?:-->|\Z)|<(?P<raw>script|style)\b.*?(?:</(?P=raw)\s*>|\Z)|<[/!?a-zA-Z][^>]*>?)|"
-    r"(?P<entity>&#?\w{1,31};)|(?P<space>\s+)|(?P<run>[^<&\s]+(?: [^<&\s]+)*|[<&])",
-    re.S | re.I,
-)
+# Where markup opens: comments, scripts and styles, which are left out whole, and other tags.
+_HIDDEN: Final = re.compile(rb"<(?:!--|(script|style)\b)", re.I)
+_MARKUP: Final = re.compile(rb"<(?:!--|(script|style)\b|[/!?a-zA-Z][^>]*>?)", re.I)
+_ENDS: Final = {
+    b"script": re.compile(rb"</script\s*>", re.I),
+    b"style": re.compile(rb"</style\s*>", re.I),
+    b"": re.compile(rb"-->"),
+}
+# What a run of text between tags is made of: entities, white space, plain runs.
+_TOKEN: Final = re.compile(r"(?P<entity>&#?\w{1,31};)|(?P<space>\s+)|(?P<run>[^&\s]+(?: [^&\s]+)*|&)")
+
+
+def _ranges(body: bytes, opening: re.Pattern[bytes], start: int) -> Iterator[tuple[int, int]]:
+    """Where markup stands from an offset on, as ranges of bytes; what never closes goes on to the end."""
+    match = opening.search(body, start)
+    while match is not None:
+        end = match.end()
+        if match.group(1) or body.startswith(b"<!--", match.start()):
+            closed = _ENDS[(match.group(1) or b"").lower()].search(body, end)
+            end = closed.end() if closed else len(body)
+        yield match.start(), end
+        match = opening.search(body, end)
 
 
 class _Plain:
-    """The text of a page without tags, each piece with its place in the source."""
+    """The text of a part of a body without tags, each piece with its place in the source."""
 
-    def __init__(self, source: str) -> None:
-        parts: list[str] = []
+    def __init__(self, body: bytes, charset: str, start: int, enough: int | None) -> None:
+        self._body = body
+        self._charset = charset
+        self._parts: list[str] = []
         self._at: list[int] = []  # where a piece starts in the plain text
-        self._pieces: list[tuple[int, int, bool]] = []  # start and end in the source; whether characters map one to one
-        length = 0
-        spaced = True
-        for match in _TOKEN.finditer(source):
-            kind = match.lastgroup
-            if kind in ("skip", "raw"):
-                continue
-            if kind == "space":
-                if spaced:
-                    continue
-                piece, literal, spaced = " ", False, True
-            elif kind == "entity":
-                piece, literal = clean(html.unescape(match.group())) or " ", False
-                if piece == " " and spaced:
-                    continue
-                spaced = piece == " "
-            else:
-                piece, literal, spaced = match.group(), True, False
-            parts.append(piece)
-            self._at.append(length)
-            self._pieces.append((match.start(), match.end(), literal))
-            length += len(piece)
-        self.text = "".join(parts)
+        self._pieces: list[tuple[int, int, bool]] = []  # its bytes; whether a space was set before it
+        self._length = 0
+        self._spaced = True
+        position = start
+        for begin, end in _ranges(body, _MARKUP, start):
+            if begin > position:
+                self._add(position, begin)
+            position = end
+            if enough is not None and self._length > enough:
+                break
+        else:
+            self._add(position, len(body))
+        self.text = "".join(self._parts)
+
+    def _add(self, start: int, end: int) -> None:
+        piece = self._body[start:end]
+        if piece.isspace():
+            shown = " "
+        else:
+            shown = _shown(piece.decode(self._charset, "replace"))
+        led = shown[:1] == " "
+        if led and self._spaced:
+            shown = shown[1:]
+        if not shown:
+            return
+        self._at.append(self._length)
+        self._pieces.append((start, end, led and self._spaced))
+        self._parts.append(shown)
+        self._length += len(shown)
+        self._spaced = shown[-1] == " "
 
     def source(self, start: int, end: int) -> tuple[int, int]:
-        """The range of the source behind a range of the plain text."""
+        """The range of bytes behind a range of the plain text."""
         return self._map(start, first=True), self._map(end - 1, first=False)
 
     def _map(self, position: int, *, first: bool) -> int:
         index = bisect_right(self._at, position) - 1
-        begin, stop, literal = self._pieces[index]
-        if literal:
-            return begin + position - self._at[index] + (0 if first else 1)
-        return begin if first else stop
+        begin, stop, shortened = self._pieces[index]
+        text = self._body[begin:stop].decode(self._charset, "replace")
+        offset = _offset(text, position - self._at[index] + shortened, first=first)
+        return begin + len(text[:offset].encode(self._charset, "replace"))
+
+
+def _shown(text: str) -> str:
+    """A run of text as it reads, with one space where white space begins or ends it."""
+    if "&" in text:
+        text = html.unescape(text)
+    inner = clean(text)
+    if not inner:
+        return " "
+    return f"{' ' if text[0].isspace() else ''}{inner}{' ' if text[-1].isspace() else ''}"
+
+
+def _offset(text: str, position: int, *, first: bool) -> int:
+    """Where the character of `_shown(text)` at a position begins (`first`) or ends in the text."""
+    length, spaced = 0, False
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup
+        literal = kind == "run"
+        piece = match.group()
+        if not literal:
+            piece = " " if kind == "space" else clean(html.unescape(piece)) or " "
+            if piece == " " and spaced:
+                continue
+            spaced = piece == " "
+        else:
+            spaced = False
+        if position < length + len(piece):
+            if literal:
+                return match.start() + position - length + (0 if first else 1)
+            return match.start() if first else match.end()
+        length += len(piece)
+    return len(text)
 
 
 class Finder:
@@ -78,86 +138,115 @@ class Finder:
 
     def __init__(self, body: bytes, text: str, charset: str) -> None:
         self._body = body
-        self._text = text
         self._charset = charset
         self._exact = charset in _EXACT and "\ufffd" not in text
-        self._ascii = text.isascii()
-        self._bom = (
-            3 if charset == "utf-8" and body.startswith(b"\xef\xbb\xbf") and not text.startswith("\ufeff") else 0
-        )
-        self._last = (0, 0)  # character and byte offset of the last conversion, to go on from there
+        self._hidden: tuple[list[int], list[int]] | None = None  # starts and ends of what is never shown
         self._plain: _Plain | None = None
-        self._cursor = 0
+        self._cursor = 0  # bytes: the end of the last place found
 
     def find(self, raw: str | None, *, via: str) -> Span | None:
         """The first place where a raw string stands; `via` as in `Span`."""
         if not raw or not self._exact:
             return None
         if via == "html":
-            return self._shown(raw)
+            return self._find_shown(raw)
         if via == "json":
-            plain = json.dumps(raw, ensure_ascii=False)[1:-1]
-            forms: tuple[str, ...] = (
-                plain,
-                plain.replace("/", "\\/"),
-                json.dumps(raw)[1:-1],
-                json.dumps(raw)[1:-1].replace("/", "\\/"),
-            )
+            plain, escaped = json.dumps(raw, ensure_ascii=False)[1:-1], json.dumps(raw)[1:-1]
+            forms = (plain, plain.replace("/", "\\/"), escaped, escaped.replace("/", "\\/"))
         else:
-            forms = (
-                raw,
-                html.escape(raw, quote=False),
-                html.escape(raw),
-                html.escape(raw).replace("&#x27;", "'"),
-                html.escape(raw).replace("&#x27;", "&#039;"),
-            )
+            escaped = html.escape(raw)
+            other = (escaped.replace("&#x27;", "'"), escaped.replace("&#x27;", "&#039;"))
+            forms = (raw, html.escape(raw, quote=False), escaped, *other)
         for form in dict.fromkeys(forms):
             span = self._literal(form, raw, via)
             if span is not None:
                 return span
         return None
 
+    def rewind(self) -> None:
+        """Look from the start again: what comes next does not follow what was found."""
+        self._cursor = 0
+
     def _literal(self, form: str, raw: str, via: str) -> Span | None:
-        start = self._text.find(form)
+        needle = self._encoded(form)
+        start = self._body.find(needle) if needle else -1
         for _ in range(_MAX_TRIES):
             if start < 0:
                 return None
-            span = self._span(start, start + len(form), via, raw)
+            span = self._span(start, start + len(needle), via, raw)
             if span is not None:
                 return span
-            start = self._text.find(form, start + 1)
+            start = self._body.find(needle, start + 1)
         return None
 
-    def _shown(self, raw: str) -> Span | None:
-        """A string of the page's visible text: looked for after the last one found, then from the start."""
+    def _find_shown(self, raw: str) -> Span | None:
+        """A string of the page's visible text: looked for after the last one found, then everywhere."""
+        needle = self._encoded(raw)
+        span = (
+            self._visible(needle, raw, self._cursor, len(self._body))
+            or self._visible(needle, raw, 0, len(self._body))
+            or (self._tokenized(raw, self._ahead(raw)) if self._cursor else None)
+            or self._tokenized(raw, self._whole())
+        )
+        if span is not None:
+            self._cursor = span.end
+        return span
+
+    def _visible(self, needle: bytes, raw: str, start: int, stop: int) -> Span | None:
+        """The string as it stands, outside of tags, comments, scripts and styles."""
+        for _ in range(_MAX_TRIES):
+            start = self._body.find(needle, start, stop) if needle else -1
+            if start < 0:
+                return None
+            hidden = self._hidden_until(start)
+            if hidden is not None:
+                start = hidden
+                continue
+            if self._body.rfind(b"<", 0, start) <= self._body.rfind(b">", 0, start):
+                span = self._span(start, start + len(needle), "html", raw)
+                if span is not None:
+                    return span
+            start += len(needle)
+        return None
+
+    def _hidden_until(self, position: int) -> int | None:
+        """The end of the hidden part that a position stands in, or None."""
+        if self._hidden is None:
+            ranges = list(_ranges(self._body, _HIDDEN, 0))
+            self._hidden = ([a for a, _ in ranges], [b for _, b in ranges])
+        starts, ends = self._hidden
+        index = bisect_right(starts, position) - 1
+        return ends[index] if index >= 0 and position < ends[index] else None
+
+    def _ahead(self, raw: str) -> _Plain:
+        return _Plain(self._body, self._charset, self._cursor, 2 * len(raw) + _AHEAD)
+
+    def _whole(self) -> _Plain:
         if self._plain is None:
-            self._plain = _Plain(self._text)
-        start = self._plain.text.find(raw, self._cursor)
-        if start < 0:
-            start = self._plain.text.find(raw)
+            self._plain = _Plain(self._body, self._charset, 0, None)
+        return self._plain
+
+    def _tokenized(self, raw: str, plain: _Plain) -> Span | None:
+        start = plain.text.find(raw)
         for _ in range(_MAX_TRIES):
             if start < 0:
                 return None
-            span = self._span(*self._plain.source(start, start + len(raw)), "html", raw)
+            span = self._span(*plain.source(start, start + len(raw)), "html", raw)
             if span is not None:
-                self._cursor = start
                 return span
-            start = self._plain.text.find(raw, start + 1)
+            start = plain.text.find(raw, start + 1)
         return None
 
-    def _span(self, start: int, end: int, via: str, raw: str) -> Span | None:
-        first = self._offset(start)
-        last = first + len(self._text[start:end].encode(self._charset, "replace"))
+    def _encoded(self, text: str) -> bytes:
+        """The bytes of a text; none where the charset lacks a character of it."""
+        try:
+            return text.encode(self._charset)
+        except UnicodeEncodeError:
+            return b""
+
+    def _span(self, first: int, last: int, via: str, raw: str) -> Span | None:
         span = Span(layer=BODY_LAYER, start=first, end=last, charset=self._charset, via=via)
         try:
             return span if read_span(self._body, span) == clean(raw) else None
         except InvalidValue:
             return None
-
-    def _offset(self, position: int) -> int:
-        if self._ascii:
-            return position
-        chars, offset = self._last if self._last[0] <= position else (0, self._bom)
-        offset += len(self._text[chars:position].encode(self._charset, "replace"))
-        self._last = (position, offset)
-        return offset
