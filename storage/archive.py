@@ -249,7 +249,8 @@ class Archive:
                 return 0
             made = [self._write("warc", [draft]) for draft in new]
             self.segments.sync("warc")
-            self.acknowledge([event for event in made if event.kind == "capture"])
+            if captured := [event for event in made if event.kind == "capture"]:
+                self.acknowledge(captured)
             for event in made:
                 if event.kind == "import":
                     self.acknowledge_import(event)

@@ -87,6 +87,8 @@ def complete(archive: Archive, event: Event) -> bool:
         archive.acknowledge([event])
     elif event.kind == "outlet":
         archive.acknowledge_outlet(event)
+    elif event.kind == "import":
+        archive.acknowledge_import(event)
     elif event.kind == "article":
         _complete_article(archive, event)
     else:

@@ -14,6 +14,7 @@ from ingest.batches import Batcher
 from ingest.extract import EXTRACTOR
 from ingest.extract.worker import ExtractPool, Job
 from ingest.gates import HostBusy
+from ingest.outlets import unwatched
 from ingest.pipeline.announce import announced, listing_of
 from ingest.pipeline.fetching import Fetcher
 from ingest.pipeline.values import CrawlSettings, Tally, settled, words_of
@@ -327,8 +328,8 @@ class Crawler:
             if not batch:
                 break
             for capture in batch:
-                version, new = await self.derive(known[capture.outlet_id or ""], capture)
-                item = self._unsettled(capture)
+                version, new = await self.derive(_outlet_of(capture, known), capture)
+                item = self._unsettled(capture) if capture.kind != "import" else None
                 if item is not None:
                     self._settle(item, capture, version, new=new)
                 done += 1
@@ -343,6 +344,12 @@ class Crawler:
             item = tx.frontier.item_for(capture.outlet_id or "", article_key(capture.item_url or capture.url))
             last = tx.captures.get(item.last_capture) if item is not None and item.last_capture else None
         return item if capture.status != 304 and (last is None or last.seq < capture.seq) else None
+
+
+def _outlet_of(capture: Capture, known: dict[str, Outlet]) -> Outlet:
+    """The outlet of a capture: a watched one, or for imported pages perhaps a stand-in."""
+    outlet_id = capture.outlet_id or ""
+    return known.get(outlet_id) or unwatched(outlet_id)
 
 
 def _validators(state: SourceState | ItemState) -> list[tuple[str, str]]:

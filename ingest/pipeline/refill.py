@@ -42,7 +42,7 @@ def refill_frontier(archive: Archive, settings: CrawlSettings) -> int:
 
 def _replay(archive: Archive, settings: CrawlSettings, outlet: Outlet, capture: Capture) -> None:
     now = to_micros(capture.date)
-    if capture.role in _LISTS and capture.usable and capture.status != 304:
+    if capture.role in _LISTS and capture.usable and capture.status != 304 and capture.kind != "import":
         # A homepage is looked at when an outlet is added, too; its links count only where it is a source.
         home = capture.role is Role.HOME and any(source.kind == "home" for source in outlet.sources)
         try:
@@ -52,7 +52,7 @@ def _replay(archive: Archive, settings: CrawlSettings, outlet: Outlet, capture: 
             return
         with archive.catalog.begin() as tx:
             tx.frontier.add_items(outlet.id, announced(outlet, items), found_in=capture.id, now=now, due=now)
-    elif capture.role is Role.ARTICLE and capture.location is None:
+    elif capture.role is Role.ARTICLE and capture.location is None and capture.kind != "import":
         with archive.catalog.begin() as tx:
             item = tx.frontier.item_for(outlet.id, article_key(capture.item_url or capture.url))
             if item is not None:

@@ -21,6 +21,7 @@ from ops.cli import (
     crawl,
     doctor,
     extract,
+    import_,
     init,
     log,
     outlet,
@@ -62,6 +63,7 @@ app.command("init")(init.init)
 app.add_typer(outlet.app, name="outlet", help="The watch list: add, list, show, pause, resume, remove.")
 app.command("crawl")(crawl.crawl)
 app.command("run")(run.run)
+app.command("import")(import_.import_)
 app.command("extract")(extract.extract)
 app.command("articles")(articles.articles)
 app.command("show")(articles.show)

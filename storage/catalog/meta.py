@@ -18,6 +18,11 @@ class Meta(Queries):
         value: str | None = self._connection.scalar(select(meta.c.value).where(meta.c.key == key))
         return value
 
+    def starting(self, prefix: str) -> dict[str, str]:
+        """All values whose key begins with a prefix, by key."""
+        query = select(meta.c.key, meta.c.value).where(meta.c.key.startswith(prefix, autoescape=True))
+        return {row[0]: row[1] for row in self._connection.execute(query.order_by(meta.c.key))}
+
     def set(self, key: str, value: str) -> None:
         """Note a value under a key, in place of an older one."""
         insert = self._insert(meta)

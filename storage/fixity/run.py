@@ -13,6 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
+from schemas import canonical
 from schemas.entries import Entry
 from schemas.errors import DamageError
 from storage.archive import Archive
@@ -20,8 +21,10 @@ from storage.catalog import Tx
 from storage.catalog.values import EntryRow
 from storage.fixity.events import EventAudit
 from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, AuditReport, Findings, Progress
+from storage.fixity.imports import damage_of
 from storage.fixity.segments import SegmentAudit, differing
 from storage.fixity.snapshots import SnapshotAudit
+from storage.imports import META, ImportedFile
 from storage.log.fsck import check_log
 from storage.log.tree import PREFIX as LOG_PREFIX
 from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, name_of_key
@@ -55,6 +58,7 @@ class _Audit:
         self._segments = SegmentAudit(archive, self._findings, self._events.check)
         self._snapshots = SnapshotAudit(archive, self._findings)
         self._objects = 0
+        self._imported_keys: set[str] = set()
 
     def run(self, sample: int | None) -> AuditReport:
         """All passes."""
@@ -67,6 +71,7 @@ class _Audit:
                 ("outlets", self._check_outlets),
                 ("entries", self._check_entries),
                 ("snapshots", self._check_snapshots),
+                ("imports", self._check_imports),
                 ("objects", self._check_objects),
             ):
                 self._pass(what, work)
@@ -192,6 +197,21 @@ class _Audit:
             self._progress("snapshots", done, len(rows))
             self._pass(f"snapshot {row.name}/{row.version}", partial(self._snapshots.check, row, published=published))
 
+    def _check_imports(self) -> None:
+        """The files of others that were taken in, copies and those that stay where they are, against their digests."""
+        with self._catalog.read() as tx:
+            notes = tx.meta.starting(META)
+        if len(notes) > self._events.imports and not self._segments.spoiled:
+            self._findings.add(MISSING, "imports", "the catalog notes more imported files than there are records of")
+        for done, value in enumerate(notes.values()):
+            self._progress("imports", done, len(notes))
+            file = ImportedFile.from_json(canonical.loads(value.encode()))
+            if file.key is not None:
+                self._imported_keys.add(file.key)
+            problem = damage_of(self._store, file)
+            if problem is not None:
+                self._findings.add(problem[0], file.where, problem[1])
+
     def _check_objects(self) -> None:
         """Every object must be one that the catalog knows, and every local file too."""
         for page in _pages(self._store.list()):
@@ -207,6 +227,8 @@ class _Audit:
 
     def _check_object(self, tx: Tx, key: str) -> None:
         if key.startswith(LOG_PREFIX) or key in self._snapshots.keys:
+            return
+        if key in self._imported_keys:
             return
         name = name_of_key(key)
         if name is None or tx.segments.get(name) is None:

@@ -52,6 +52,7 @@ class Frame:
     size: int  # bytes of the uncompressed record, from its version line to the end of its block
     version: str  # "1.1"
     fields: tuple[tuple[str, str], ...]
+    head: bytes  # version line, fields and blank line, as they stand
     block: bytes
     complete: bool  # False where the block is shorter than it says, or its length is unknown
     damaged: bool = False  # True where the member that holds it is cut off or fails its checksum
@@ -191,6 +192,14 @@ def _walk_records(data: Buffer, say: Say, *, member: Member | None) -> Iterator[
             yield replace(frame, length=member.length, damaged=member.damaged)
 
 
+def parse_frame(raw: bytes) -> Frame | None:
+    """The one record that these bytes begin with; None where they begin with none."""
+    if _VERSION.match(raw) is None:
+        return None
+    frame, _ = _frame(raw, 0, 0, lambda *finding: None)
+    return frame
+
+
 def _next_record(data: Buffer, start: int) -> int:
     """Where the next line that begins a record begins; the end of the data where there is none."""
     while True:
@@ -220,6 +229,7 @@ def _frame(data: Buffer, start: int, where: int, say: Say) -> tuple[Frame | None
         size=body - start,
         version=version,
         fields=fields,
+        head=bytes(data[start:body]),
         block=b"",
         complete=False,
     )
