@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ingest.align import Run, align, covered
-from schemas.credits import looks_like_credit, parse_credit
+from schemas.credits import Credit, looks_like_credit, parse_credit
+from schemas.errors import InvalidValue
 from schemas.instants import from_micros, rfc3339
+from schemas.urls import article_key
 from storage.archive import Archive
 from storage.catalog.values import VersionRow
 from storage.fingerprints import GRAM, GUARANTEE, Normalised, candidates, letters, normalise
@@ -33,6 +35,8 @@ CLAIM_PART: Final = 400
 
 _DATE: Final = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:?\d{2})?))?")
 _URL: Final = re.compile(r"https?://[^\s<>\"'）」]+")
+#: What ends a sentence or bracket around an address, and no address.
+_URL_END: Final = ".,;:!?)]}'"
 _BYLINE: Final = re.compile(r"(?m)^\s*(?:By|Von|Par|Por|Di|Door|Av)\s+([^\n,|]{3,60})\s*$")
 _CREDIT: Final = re.compile(
     r"(?:©|\(c\)|\b(?:Photo|Foto|Bild|Image|Picture)s?\s*:)[^\n]{2,120}|[^\n]{0,60}\bAP Photo\b[^\n]{0,60}"
@@ -108,7 +112,10 @@ class TraceResult:
 
 
 def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
-    """Find the article versions that a fragment of text came from, the best first, the earliest first among equals."""
+    """Find the article versions that a fragment of text came from.
+
+    The best come first: those that cover most of it; among equals those in the fewest pieces, then the earliest.
+    """
     cut = len(text) > MAX_FRAGMENT
     text = text[:MAX_FRAGMENT]
     fragment = normalise(text)
@@ -120,7 +127,7 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
             match = None if row is None else _match(fragment, row, names)
             if match is not None:
                 matches.append(match)
-    matches.sort(key=lambda m: (-round(m.covered, 3), m.version.first_seen, m.version.log_index))
+    matches.sort(key=lambda m: (-round(m.covered, 3), len(m.spans), m.version.first_seen, m.version.log_index))
     best = matches[0].version if matches else None
     return TraceResult(
         matches=tuple(matches[:limit]), claims=tuple(claims(text, best)), note=_note(fragment, matches, cut=cut)
@@ -178,24 +185,47 @@ def claims(text: str, best: VersionRow | None) -> list[Claim]:
             found.append(Claim(kind="credit", value=value, verdict=_credit_verdict(value, article)))
     for match in _BYLINE.finditer(part):
         value = " ".join(match[1].split())
-        authors = None if article is None else {letters(name) for name in article["authors"]}
-        verdict = "unknown" if not authors else "agrees" if letters(value) in authors else "differs"
-        found.append(Claim(kind="byline", value=value, verdict=verdict))
+        found.append(Claim(kind="byline", value=value, verdict=_byline_verdict(value, article)))
     for match in _URL.finditer(part):
-        urls = None if article is None else {article["url"], article["canonical_url"]}
-        verdict = "unknown" if urls is None else "agrees" if match[0].rstrip(".,;") in urls else "differs"
-        found.append(Claim(kind="url", value=match[0], verdict=verdict))
+        value = match[0].rstrip(_URL_END)
+        found.append(Claim(kind="url", value=value, verdict=_url_verdict(value, article)))
     return list(dict.fromkeys(found))
 
 
 def _date_verdict(value: str, article: dict[str, Any] | None) -> str:
     dates = [] if article is None else [d[:10] for d in (article["published"], article["modified"]) if d]
-    return "unknown" if not dates else "agrees" if value[:10] in dates else "differs"
+    return "unknown" if not dates else _verdict(value[:10] in dates)
 
 
 def _credit_verdict(value: str, article: dict[str, Any] | None) -> str:
-    credits = [] if article is None else [p["credit"] for p in article["photos"] if p["credit"]]
-    if not credits:
+    """The same words, or a photographer in common, or, where one side names none, an agency in common."""
+    credits = [] if article is None else [parse_credit(p["credit"]) for p in article["photos"] if p["credit"]]
+    claimed = parse_credit(value)
+    return "unknown" if not credits else _verdict(any(_same_credit(claimed, credit) for credit in credits))
+
+
+def _same_credit(a: Credit, b: Credit) -> bool:
+    if letters(a.text) == letters(b.text):
+        return True
+    if a.photographers and b.photographers:
+        return bool({letters(name) for name in a.photographers} & {letters(name) for name in b.photographers})
+    return bool(set(a.agencies) & set(b.agencies))
+
+
+def _byline_verdict(value: str, article: dict[str, Any] | None) -> str:
+    authors = [] if article is None else [letters(name) for name in article["authors"] if letters(name)]
+    return "unknown" if not authors else _verdict(any(author in letters(value) for author in authors))
+
+
+def _url_verdict(value: str, article: dict[str, Any] | None) -> str:
+    """The same article, whatever its variant and tracking parameters."""
+    if article is None:
         return "unknown"
-    claimed = letters(parse_credit(value).raw)
-    return "agrees" if any(letters(c) in claimed or claimed in letters(c) for c in credits) else "differs"
+    try:
+        return _verdict(article_key(value) in {article_key(article["url"]), article_key(article["canonical_url"])})
+    except InvalidValue:
+        return "differs"
+
+
+def _verdict(agrees: bool) -> str:
+    return "agrees" if agrees else "differs"

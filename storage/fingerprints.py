@@ -68,7 +68,7 @@ _FOLDING: Final = _Folding()
 
 def letters(text: str) -> str:
     """The letters of a text."""
-    plain = _ENTITY.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
+    plain = _ENTITY.sub(_unescape, text) if "&" in text else text
     return plain.translate(_FOLDING)
 
 
@@ -104,9 +104,15 @@ def _characters(text: str) -> Iterator[tuple[int, str]]:
     at = 0
     for match in _ENTITY.finditer(text) if "&" in text else ():
         yield from enumerate(text[at : match.start()], at)
-        yield match.start(), html.unescape(match[0])
+        yield match.start(), _unescape(match)
         at = match.end()
     yield from enumerate(text[at:] if at else text, at)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    """What an entity stands for; a name that means nothing is read once more as if its case had been mangled."""
+    plain = html.unescape(match[0])
+    return html.unescape(plain.lower()) if plain == match[0] else plain
 
 
 def gram_hashes(value: str) -> list[int]:

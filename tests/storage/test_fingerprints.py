@@ -76,7 +76,8 @@ def test_letters_of_letters_are_the_same(text: str) -> None:
         lambda text: unicodedata.normalize("NFD", text), lambda text: unicodedata.normalize("NFKC", text),
         lambda text: unicodedata.normalize("NFKD", text),
         lambda text: text.replace("“", '"').replace("”", '"').replace("’", "'").replace("—", "--").replace("…", "..."),
-        html.escape, lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
+        html.escape, lambda text: html.escape(text).replace(" ", "&nbsp;").upper(),
+        lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
         lambda text: "\u00ad".join(text), lambda text: "\u200b".join(text), lambda text: text.replace(" ", "\u00a0"),
     ],
 )  # fmt: skip
