@@ -1,4 +1,4 @@
-"""How right extraction is, beside other extractors: score.py's figures on the newsrooms, 4-gram F1 on the benchmark's pages.
+"""How right extraction is, beside other extractors: score.py's figures on the newsrooms, 4-gram F1 on the benchmark.
 
     python -m ops.bench.accuracy [--pages N]
 
@@ -63,7 +63,7 @@ class Page:
         return gzip.decompress(self.path.read_bytes())
 
 
-# -- the metric of the article-extraction-benchmark ---------------------------------------------------------------------
+# -- the metric of the article-extraction-benchmark -------------------------------------------------------------------
 
 
 def shingles(text: str) -> Counter[tuple[str, ...]]:
@@ -93,7 +93,7 @@ def shingle_score(pairs: Iterable[tuple[str, str]]) -> tuple[float, float, float
     return (2 * precision * recall / both if both else 0.0), precision, recall
 
 
-# -- the extractors -----------------------------------------------------------------------------------------------------
+# -- the extractors ---------------------------------------------------------------------------------------------------
 
 
 def _ours(body: bytes, url: str, fetched: datetime) -> Prediction:
@@ -203,7 +203,7 @@ def predictions(pages: Sequence[Page]) -> dict[str, dict[str, Prediction]]:
     return found
 
 
-# -- the corpora --------------------------------------------------------------------------------------------------------
+# -- the corpora ------------------------------------------------------------------------------------------------------
 
 
 def newsroom_pages(shared: Path) -> list[Page]:

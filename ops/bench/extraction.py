@@ -1,9 +1,9 @@
-"""A page to an article: this extractor, whole and with evidence, beside trafilatura with metadata; documents per CPU-second.
+"""A page to an article: this extractor, whole and with evidence, beside trafilatura with metadata.
 
     python -m ops.bench.extraction [--pages N]
 
-All sides read the same pages, in turn page by page in one process, so that what else the machine does falls on all alike.
-How right they are is measured in `ops.bench.accuracy`.
+All sides read the same pages, in turn page by page in one process, so that what else the machine does falls on all
+alike. How right they are is measured in `ops.bench.accuracy`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ READERS: Mapping[str, Reader] = {
 def measure(pages: Sequence[BenchPage]) -> dict[str, Side]:
     """Every side over every page. The first page is read once by each before, for what is made at first use."""
     sides = {name: Side() for name in READERS}
-    for name, read in READERS.items():
+    for read in READERS.values():
         read(pages[0])
     for page in pages:
         for name, read in READERS.items():

@@ -3,8 +3,8 @@
     python -m ops.bench.log [--entries N] [--proofs N]
 
 The catalog is SQLite and the store a folder, both on the disk of the temporary folder, with every sync that an archive
-makes. The limit beside it is the Merkle root of the same entries hashed in memory, nothing kept. How proofs are checked by
-others is left to the tests.
+makes. The limit beside it is the Merkle root of the same entries hashed in memory, nothing kept. How proofs are
+checked by others is left to the tests.
 """
 
 from __future__ import annotations
