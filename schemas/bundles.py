@@ -370,6 +370,12 @@ def _check_relations(state: _State, index: int, entry: Entry) -> None:
             named = {value.strip("<>") for value in view.all("WARC-Concurrent-To")}
             if len(mine) == len(entry.records) and not named <= ids:
                 state.wrong(part.record, "it is concurrent to a record that is not of its capture")
+    if entry.type == "import":
+        file = entry.fields["file"]
+        state.unproven.append(
+            f"what stands in the imported file of entry {index}: it is not in the bundle; it has {file['length']} bytes "
+            f"and the digest {file['sha256']}, and its dates are claims of whoever made it"
+        )
     if "revisit" in mine:
         _check_revisit(state, *mine["revisit"])
     if entry.type == "article" and "conversion" in mine:
@@ -398,7 +404,7 @@ def _check_revisit(state: _State, part: Part, view: RecordView) -> None:
 def _check_conversion(state: _State, entry: Entry, part: Part, view: RecordView) -> None:
     """An article: canonical JSON, made from a capture that is here and that the entry names by digest."""
     original = state.records.get(view.refers_to or "")
-    if original is None or original[0].role not in _MAIN_ROLES:
+    if original is None or not _may_be_read(state, original[0]):
         state.wrong(part.record, "the capture that it was made from is not in the bundle")
     elif entry.fields["capture"] != str(original[2]):
         state.wrong(part.record, f"entry {part.index} names another capture than WARC-Refers-To does")
@@ -416,6 +422,12 @@ def _check_conversion(state: _State, entry: Entry, part: Part, view: RecordView)
     state.proven.append(
         f"its text (SHA-256 {article['text_sha256']}) was committed to as made from that capture"
     )
+
+
+def _may_be_read(state: _State, part: Part) -> bool:
+    """True for what an article can be made from: an answer, or the record on an answer in an imported file."""
+    entry = state.entries.get(part.index)
+    return part.role in _MAIN_ROLES or (entry is not None and entry.type == "import")
 
 
 def _check_subject(state: _State, layout: Layout) -> None:

@@ -93,6 +93,8 @@ def printed(archive: Archive, row: VersionRow) -> dict[str, Any]:
         "segment": record.segment if record else None,
         "offset": record.offset if record else None,
     }
+    if capture is not None and capture.kind == "import":
+        value["capture"]["claimed_captured"] = capture.hints.get("claimed_captured")
     head = {k: value.pop(k) for k in ("id", "version", "log_index")}
     return {**head, **value}
 
