@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from schemas.canonical import dumps
@@ -24,7 +23,17 @@ from storage.datasets import coverage as covering
 from storage.datasets import describe
 from storage.datasets.describe import Facts, File
 from storage.datasets.parquet import Writer, write_table
-from storage.datasets.places import CARD, CROISSANT, FILES, MANIFEST, check_out, export, prefix_of, read_manifest
+from storage.datasets.places import (
+    CARD,
+    CROISSANT,
+    FILES,
+    MANIFEST,
+    check_out,
+    export,
+    prefix_of,
+    read_manifest,
+    scratch,
+)
 from storage.datasets.rows import columns, digested, make_row, without_text
 from storage.datasets.selection import Selection, check_name, choose
 from storage.disk import disk_errors
@@ -59,13 +68,13 @@ def build(archive: Archive, name: str, selection: Selection, *, out: Path | None
         check_out(out)
     archive.integrate()
     note, head = _published(archive)
-    with TemporaryDirectory(prefix="pressmark-") as folder:
-        made = _write(archive, selection, head.size, Path(folder))
+    with scratch() as folder:
+        made = _write(archive, selection, head.size, folder)
         row, version = _next(archive, name, selection, made)
         if row is None:
             manifest = _manifest(name, version, selection, note, head, made)
-            files = _describe(archive, manifest, made.facts, Path(folder))
-            _put(archive, prefix_of(name, version), files, Path(folder))
+            files = _describe(archive, manifest, made.facts, folder)
+            _put(archive, prefix_of(name, version), files, folder)
             row = _seal(archive, manifest)
     if out is not None:
         export(archive, row, out)

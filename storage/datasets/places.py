@@ -55,10 +55,19 @@ def local(archive: Archive, key: str) -> Iterator[Path]:
     if path is not None:
         yield path
         return
-    with TemporaryDirectory(prefix="pressmark-") as folder:
-        copied = Path(folder) / key.rpartition("/")[2]
+    with scratch() as folder:
+        copied = folder / key.rpartition("/")[2]
         fetch(archive, key, copied)
         yield copied
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder where the system keeps temporary files (TMPDIR), for as long as the context lasts. Raises DiskError."""
+    with disk_errors("cannot make a temporary folder"):
+        folder = TemporaryDirectory(prefix="pressmark-")
+    with folder as name:
+        yield Path(name)
 
 
 def fetch(archive: Archive, key: str, path: Path) -> None:
