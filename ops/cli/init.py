@@ -39,7 +39,7 @@ origin = {origin}
 # recheck = [1800, 10800, 86400, 604800, 2592000]        # seconds after the first capture
 """
 #: What `Archive.create` makes in the folder, taken away again where it fails half-way.
-_MADE: Final = ("keys", "worker", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm")
+_MADE: Final = ("keys", "objects", "worker", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm")
 
 
 def init(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ops.cli.common import ArchiveDir, AsJson, emit, opened, say, write_file
+from schemas.errors import DamageError
+
+if TYPE_CHECKING:
+    from schemas.checkpoints import VerifierKey
 
 
 def prove(
@@ -22,9 +26,19 @@ def prove(
     with opened(archive, mend=True) as (opened_archive, _):
         bundle = make(opened_archive, id)
         vkey = str(opened_archive.vkey)
+        _check(id, bundle, opened_archive.vkey)
     write_file(out, bundle)
     if json:
         emit({"bundle": str(out), "bytes": len(bundle), "key": vkey})
         return
     say(f"wrote {out} ({len(bundle)} bytes); check it with `pressmark verify {out}`,")
     say(f"or unzip it and run `python3 -I verify.py --key '{vkey}'`")
+
+
+def _check(id: str, bundle: bytes, key: VerifierKey) -> None:
+    """Nothing leaves the archive as evidence that would not convince us. Raises DamageError."""
+    from schemas.bundles import verify_bundle
+
+    report = verify_bundle(bundle, key=key)
+    if not report.ok:
+        raise DamageError(f"the evidence of {id} is damaged ({report.findings[0]})", remedy="run `pressmark audit`")
