@@ -29,7 +29,7 @@ from storage.evidence import prove
 from storage.fixity import audit
 from storage.segments import object_key
 from tests.storage.sealed import DAY, NAMES, PHOTO, SHARD, flip, keep, manifest_of, rows_of, spoil, take
-from tests.support.archives import ARTICLE, OUTLET, START, exchange, fill, page, read_article, settings
+from tests.support.archives import ARTICLE, OUTLET, START, add_outlet, exchange, fill, page, read_article, settings
 
 
 @pytest.fixture(params=["folder", pytest.param("services", marks=[pytest.mark.postgres, pytest.mark.s3])])
@@ -288,7 +288,7 @@ def test_an_empty_selection_builds_nothing(archive: Archive) -> None:
 
 
 def test_times_are_half_open(archive: Archive) -> None:
-    fill(archive, 0)
+    add_outlet(archive)
     for number in range(4):
         keep(archive, take(archive, f"/{number}", page(number), START + number * DAY))
     assert titles(archive, Selection(from_=START + DAY, to=START + 3 * DAY), "a") == ["1", "2"]
