@@ -7,11 +7,11 @@ the parts it stands in; whether it belongs to the article is left to `text`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from lxml import etree
 from lxml.html import HtmlElement
 
 from schemas.articles import clean
@@ -82,38 +82,35 @@ class Block:
 
 def away_reason(element: HtmlElement) -> str | None:
     """Why an element's own attributes put it outside the article's text, or None."""
-    if element.get("hidden") is not None or element.get("aria-hidden") == "true":
+    own = dict(element.items())
+    if not own:
+        return None
+    if "hidden" in own or own.get("aria-hidden") == "true":
         return "hidden"
-    style = element.get("style")
+    style = own.get("style")
     if style and "display" in style and re.search(r"display\s*:\s*none", style):
         return "hidden"
-    role = element.get("role")
+    role = own.get("role")
     if role in _ROLE_AWAY:
         return f"role {role}"
     # The id of a heading is the place that a table of contents leads to, no name of a part.
-    own = ("class",) if element.tag in HEADINGS else _NAME_ATTRIBUTES
-    names = " ".join(v for a in own if (v := element.get(a)))
+    attributes = ("class",) if element.tag in HEADINGS else _NAME_ATTRIBUTES
+    names = " ".join(v for a in attributes if (v := own.get(a)))
     return _named_away(names) if names else None
 
 
 _NAME_ATTRIBUTES: Final = ("class", "id", "data-testid", "data-component", "data-module", "data-type")
+#: Class attributes whose answer is kept: pages repeat a few hundred, and outlets share them between pages.
+NAMES_KEPT: Final = 20_000
 
 
-_NAME_CACHE: dict[str, str | None] = {}
-_NAME_CACHE_SIZE: Final = 20_000
-
-
+@lru_cache(maxsize=NAMES_KEPT)
 def _named_away(names: str) -> str | None:
-    """Memoised: pages repeat a few hundred class attributes. The answer depends on the names alone."""
-    if names in _NAME_CACHE:
-        return _NAME_CACHE[names]
     parts = [w for token in re.split(r"[^\w]+|_+", names) for w in _words_in(token)]
     found = next((w for w in parts if w in _AWAY or _AUTHOR_WORD.match(w)), None)
     if found is None:
         run = _AWAY_RUNS.search(" ".join(parts))
         found = run.group(0) if run else None
-    if len(_NAME_CACHE) < _NAME_CACHE_SIZE:
-        _NAME_CACHE[names] = found
     return found
 
 
@@ -169,32 +166,36 @@ class _Walk:
 def blocks_of(tree: HtmlElement) -> list[Block]:
     """Every block of readable text of a page, in order."""
     walk = _Walk()
-    events = etree.iterwalk(tree, events=("start", "end"))
-    skipped: set[HtmlElement] = set()
-    for event, element in events:
-        tag = element.tag
-        if not isinstance(tag, str):
-            if event == "end":
-                walk.add(element.tail)
-            continue
-        if event == "start":
-            if tag in SKIP or (tag in ("span", "small", "i", "svg-icon") and _is_link_note(element)):
-                skipped.add(element)
-                events.skip_subtree()
-                if tag in ("figure", "nav", "iframe", "video", "dialog"):
+    open_elements: list[HtmlElement] = []
+    children: list[Iterator[HtmlElement]] = [iter((tree,))]
+    while children:
+        for element in children[-1]:
+            tag = str(element.tag)
+            if tag in SKIP or (tag in _NOTE_TAGS and _is_link_note(element)):
+                if tag in _PARTING:
                     walk.flush()
+                walk.add(element.tail)
                 continue
             _start(walk, element, tag)
-        else:
-            if element in skipped:
-                walk.add(element.tail)
-                continue
+            if len(element):
+                open_elements.append(element)
+                children.append(iter(element))
+                break
             _end(walk, element, tag)
             walk.add(element.tail)
+        else:
+            children.pop()
+            if open_elements:
+                element = open_elements.pop()
+                _end(walk, element, str(element.tag))
+                walk.add(element.tail)
     walk.flush()
     return walk.blocks
 
 
+_NOTE_TAGS: Final = frozenset(("span", "small", "i", "svg-icon"))
+# Skipped elements that part the text around them.
+_PARTING: Final = frozenset(("figure", "nav", "iframe", "video", "dialog"))
 # What pages add to links for those who cannot see the arrow. Read out, never shown; no text of the article.
 _LINK_NOTE: Final = re.compile(
     r"^[\s,(\[]*(?:(?:link )?(?:wird )?(?:öffnet )?(?:in|im) (?:einem )?neue[nm] (?:fenster|tab)(?: geöffnet)?|"
@@ -222,7 +223,7 @@ def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:
     if block:
         walk.flush()
         walk.holders.append(element)
-    reason = away_reason(element) if block or tag in ("span", "a", "section", "p") or "-" in tag else None
+    reason = away_reason(element) if block or tag in ("span", "a") or "-" in tag else None
     if tag in ("aside", "footer", "form") and reason is None:
         reason = tag
     if reason and tag not in ("html", "body", "article", "main"):

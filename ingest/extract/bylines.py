@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from lxml.html import HtmlElement
 
-from ingest.extract.blocks import Block, index_of
+from ingest.extract.blocks import NAMES_KEPT, Block, index_of
 from ingest.extract.jsonld import as_list, text_value
 from ingest.extract.names import authors_of, has_lead, looks_like_person, split_byline
 from ingest.extract.page import class_words, path_of
@@ -106,20 +108,27 @@ def _spoken_bylines(blocks: Sequence[Block], head: HtmlElement | None) -> Iterat
                 yield names, Found(value=names[0], source="dom", path=path_of(block.element), raw=block.text)
 
 
+#: Elements named as bylines that are read: more are lists of other articles.
+_MAX_BYLINES: Final = 40
+_BYLINE_TAGS: Final = ("a", "span", "p", "div", "address", "li", "h2", "h3", "h4", "h5", "h6", "section", "em", "strong", "cite")  # fmt: skip
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def _names_byline(words: str) -> bool:
+    return _BYLINE.search(words) is not None
+
+
+def _is_byline(element: HtmlElement) -> bool:
+    words = class_words(element, ("class", "data-testid"))
+    if not (words and _names_byline(words)) and "author" not in (element.get("rel"), element.get("itemprop")):
+        return False
+    around = [a.get("class") or "" for a in (element, element.getparent()) if a is not None]
+    return not any(_NOT_BYLINE.search(words) for words in around)
+
+
 def _shown_bylines(tree: HtmlElement) -> Iterator[tuple[tuple[str, ...], Found]]:
-    candidates: list[HtmlElement] = []
-    for element in tree.iter(
-        "a", "span", "p", "div", "address", "li", "h2", "h3", "h4", "h5", "h6", "section", "em", "strong", "cite"
-    ):
-        relation = element.get("rel") or ""
-        prop = element.get("itemprop") or ""
-        around = [a.get("class") or "" for a in (element, element.getparent()) if a is not None]
-        named = (
-            relation == "author" or prop == "author" or _BYLINE.search(class_words(element, ("class", "data-testid")))
-        )
-        if named and not any(_NOT_BYLINE.search(words) for words in around):
-            candidates.append(element)
-    for element in candidates[:40]:
+    candidates = islice(filter(_is_byline, tree.iter(*_BYLINE_TAGS)), _MAX_BYLINES)
+    for element in candidates:
         if any("comment" in (a.get("class") or "") + (a.get("id") or "") for a in element.iterancestors()):
             continue
         parts = [t for t in map(clean, element.itertext()) if t]

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
+from lxml import etree
 from lxml.html import HtmlElement
 
 from ingest.extract import dates
@@ -89,6 +90,9 @@ def _dated(choice: tuple[str, dates.Candidate] | None) -> Found | None:
     return Found(value=value, source=candidate.source, path=candidate.path, raw=clean(candidate.raw))
 
 
+_with_itemprop: Final = etree.XPath("//*[@itemprop=$name]")
+
+
 def _date_candidates(sources: Sources, name: str, metas: Sequence[str]) -> Iterator[dates.Candidate]:
     article = sources.linked.article
     if article is not None:
@@ -98,7 +102,7 @@ def _date_candidates(sources: Sources, name: str, metas: Sequence[str]) -> Itera
     for meta in metas:
         for raw in sources.meta.get(meta, ())[:1]:
             yield dates.Candidate(raw=raw, source="meta", path=meta)
-    for element in sources.page.tree.iterfind(f".//*[@itemprop='{name}']"):
+    for element in _with_itemprop(sources.page.tree, name=name):
         raw = element.get("datetime") or element.get("content") or element.text_content()
         yield dates.Candidate(raw=clean(raw), source="dom", path=path_of(element))
     if article is None and name == "datePublished":

@@ -50,27 +50,42 @@ def _ranges(body: bytes, opening: re.Pattern[bytes], start: int) -> Iterator[tup
         match = opening.search(body, end)
 
 
-class _Plain:
-    """The text of a part of a body without tags, each piece with its place in the source."""
+def _piece_start(piece: tuple[int, int, bool]) -> int:
+    return piece[0]
 
-    def __init__(self, body: bytes, charset: str, start: int, enough: int | None) -> None:
+
+class _Plain:
+    """The text of a body from an offset on without tags, each piece with its place in the source; read on demand."""
+
+    def __init__(self, body: bytes, charset: str, start: int) -> None:
+        self.start = start
+        self.text = ""
+        self.ended = False
         self._body = body
         self._charset = charset
-        self._parts: list[str] = []
+        self._ranges = _ranges(body, _MARKUP, start)
+        self._position = start  # how far the body was read
+        self._parts: list[str] = []  # what was read and is not yet in the text
         self._at: list[int] = []  # where a piece starts in the plain text
-        self._pieces: list[tuple[int, int, bool]] = []  # its bytes; whether a space was set before it
+        self._pieces: list[tuple[int, int, bool]] = []  # its bytes; whether its leading space fell out
         self._length = 0
         self._spaced = True
-        position = start
-        for begin, end in _ranges(body, _MARKUP, start):
-            if begin > position:
-                self._add(position, begin)
-            position = end
-            if enough is not None and self._length > enough:
-                break
-        else:
-            self._add(position, len(body))
-        self.text = "".join(self._parts)
+
+    def read_to(self, length: int) -> None:
+        """Read on until the text has a length, or to the end."""
+        while self._length < length and not self.ended:
+            begin, end = next(self._ranges, (len(self._body), len(self._body)))
+            if begin > self._position:
+                self._add(self._position, begin)
+            self.ended = begin >= len(self._body)
+            self._position = end
+        self.text += "".join(self._parts)
+        self._parts.clear()
+
+    def at(self, offset: int) -> int:
+        """About where a byte of the body stands in the text that was read: the start of its piece."""
+        index = bisect_right(self._pieces, offset, key=_piece_start) - 1
+        return self._at[index] if index >= 0 else 0
 
     def _add(self, start: int, end: int) -> None:
         piece = self._body[start:end]
@@ -141,7 +156,8 @@ class Finder:
         self._charset = charset
         self._exact = charset in _EXACT and "\ufffd" not in text
         self._hidden: tuple[list[int], list[int]] | None = None  # starts and ends of what is never shown
-        self._plain: _Plain | None = None
+        self._window: _Plain | None = None  # read from the place of the first string that does not stand as it is
+        self._whole: _Plain | None = None
         self._cursor = 0  # bytes: the end of the last place found
 
     def find(self, raw: str | None, *, via: str) -> Span | None:
@@ -185,8 +201,8 @@ class Finder:
         span = (
             self._visible(needle, raw, self._cursor, len(self._body))
             or self._visible(needle, raw, 0, len(self._body))
-            or (self._tokenized(raw, self._ahead(raw)) if self._cursor else None)
-            or self._tokenized(raw, self._whole())
+            or self._ahead(raw)
+            or self._anywhere(raw)
         )
         if span is not None:
             self._cursor = span.end
@@ -218,16 +234,22 @@ class Finder:
         index = bisect_right(starts, position) - 1
         return ends[index] if index >= 0 and position < ends[index] else None
 
-    def _ahead(self, raw: str) -> _Plain:
-        return _Plain(self._body, self._charset, self._cursor, 2 * len(raw) + _AHEAD)
+    def _ahead(self, raw: str) -> Span | None:
+        """Tokenized from the last place found on, a little further than the string is long."""
+        if self._window is None or self._window.start > self._cursor:
+            self._window = _Plain(self._body, self._charset, self._cursor)
+        start = self._window.at(self._cursor)
+        self._window.read_to(start + 2 * len(raw) + _AHEAD)
+        return self._tokenized(raw, self._window, start)
 
-    def _whole(self) -> _Plain:
-        if self._plain is None:
-            self._plain = _Plain(self._body, self._charset, 0, None)
-        return self._plain
+    def _anywhere(self, raw: str) -> Span | None:
+        if self._whole is None:
+            self._whole = _Plain(self._body, self._charset, 0)
+            self._whole.read_to(len(self._body) + 1)
+        return self._tokenized(raw, self._whole, 0)
 
-    def _tokenized(self, raw: str, plain: _Plain) -> Span | None:
-        start = plain.text.find(raw)
+    def _tokenized(self, raw: str, plain: _Plain, start: int) -> Span | None:
+        start = plain.text.find(raw, start)
         for _ in range(_MAX_TRIES):
             if start < 0:
                 return None

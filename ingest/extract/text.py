@@ -232,7 +232,8 @@ def _choose(
     container: HtmlElement,
     titles: frozenset[str],
 ) -> list[Block]:
-    inside = [i for i, b in enumerate(blocks) if _within(b.element, container)]
+    parts = set(container.iter())
+    inside = [i for i, b in enumerate(blocks) if b.element in parts]
     support: dict[str, list[int]] = {}
     for i in inside:
         if away[i] is None:
@@ -242,9 +243,7 @@ def _choose(
     for i in inside:
         block, key = blocks[i], key_of(blocks[i].text)
         sure = in_ld[i] and len(key) >= SURE
-        if not any(c.isalpha() for c in key) or any(
-            key == t or (block.tag in HEADINGS and key.endswith(" " + t)) for t in titles
-        ):
+        if not _LETTER.search(key) or _is_title(key, block, titles):
             continue
         if not sure and (away[i] is not None or _is_pointer(block)):
             continue
@@ -252,6 +251,13 @@ def _choose(
         if votes[i] or sure or yes > no or block.tag in HEADINGS:
             chosen.append(block)
     return _trim(_headings_with_text(chosen))
+
+
+_LETTER: Final = re.compile(r"[^\W\d_]")
+
+
+def _is_title(key: str, block: Block, titles: frozenset[str]) -> bool:
+    return key in titles or (block.tag in HEADINGS and any(key.endswith(" " + t) for t in titles))
 
 
 def _without_kicker(blocks: Sequence[Block], chosen: Sequence[Block], titles: frozenset[str]) -> list[Block]:
