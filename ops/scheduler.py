@@ -23,6 +23,43 @@ from storage.archive import Archive
 TICK: Final = 1.0
 
 
+class Jobs:
+    """Jobs under way, as tasks of ours: those that the scheduler held would be cut off at the end."""
+
+    def __init__(self, stopping: asyncio.Event, say: Callable[[str], None]) -> None:
+        """A job that fails sets `stopping`."""
+        self._stopping, self._say = stopping, say
+        self._running: set[asyncio.Task[None]] = set()
+        self._trouble: list[Exception] = []
+
+    def start(self, job: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """Begin a job; the task never fails."""
+        task = asyncio.create_task(self._guarded(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await job()
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the service, and is raised there
+            if isinstance(error, DamageError) and not isinstance(error, LogForkRisk):
+                self._say(f"pressmark: {error}")  # one outlet's records; the others go on, and audit tells the whole
+                return
+            self._trouble.append(error)
+            self._stopping.set()
+
+    async def end(self) -> None:
+        """Wait for what is under way."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def raise_trouble(self) -> None:
+        """Raises what the first job that failed met."""
+        if self._trouble:
+            raise self._trouble[0]
+
+
 async def serve(archive: Archive, settings: Settings, pool: ExtractPool, say: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT; ends after what is under way. Raises what a job met: DiskError, StoreError, …"""
     crawler = make_crawler(archive, settings, pool, say=say)
@@ -31,41 +68,24 @@ async def serve(archive: Archive, settings: Settings, pool: ExtractPool, say: Ca
         loop.add_signal_handler(number, crawler.stopping.set)
     await crawler.derive_pending()
     scheduler = AsyncIOScheduler(timezone="UTC")
-    trouble: list[Exception] = []
-    running: set[asyncio.Task[None]] = set()
+    jobs = Jobs(crawler.stopping, say)
+    keeping: list[asyncio.Task[None]] = []
 
-    async def guarded(job: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await job()
-        except Exception as error:  # noqa: BLE001 - whatever it is ends the service, and is told there
-            if isinstance(error, DamageError) and not isinstance(error, LogForkRisk):
-                say(f"pressmark: {error}")  # one outlet's records; the others go on, and audit tells the whole
-                return
-            trouble.append(error)
-            crawler.stopping.set()
+    async def look() -> None:
+        jobs.start(lambda: serve_due(crawler))
 
-    async def tick() -> None:
-        task = asyncio.create_task(guarded(lambda: serve_due(crawler)))
-        running.add(task)
-        task.add_done_callback(running.discard)
+    async def keep() -> None:
+        if not keeping or keeping[-1].done():  # what takes longer than its interval is not begun twice
+            keeping[:] = [jobs.start(lambda: keep_house(archive))]
 
-    scheduler.add_job(tick, "interval", seconds=TICK, max_instances=1, coalesce=True)
-    scheduler.add_job(
-        guarded,
-        "interval",
-        [lambda: keep_house(archive)],
-        seconds=settings.log.checkpoint_every,
-        max_instances=1,
-        coalesce=True,
-    )
+    for job, seconds in ((look, TICK), (keep, settings.log.checkpoint_every)):
+        scheduler.add_job(job, "interval", seconds=seconds, max_instances=1, coalesce=True)
     scheduler.start()
     say(f"running; {archive.settings.origin}")
     try:
         await crawler.stopping.wait()
     finally:
         scheduler.shutdown(wait=False)
-        if running:
-            await asyncio.wait(running)
+        await jobs.end()
         await crawler.close()
-    if trouble:
-        raise trouble[0]
+    jobs.raise_trouble()
