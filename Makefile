@@ -12,6 +12,9 @@ INTEROP_STAMPS := $(INTEROP:%=.venv-interop-%/.pressmark-installed)
 # The tests' parallel workers: the quick selection is shaped for two cores.
 JOBS ?= 2
 
+# Articles of `make bench-trace`; those of `make bench` are few.
+ARTICLES ?= 100000
+
 # The newest interpreter on the path that the locks cover, unless PYTHON names one.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -26,7 +29,7 @@ FLOORS := schemas storage ingest ops
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy lock clean
+.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy bench-trace lock clean
 
 help:
 	@echo 'make install         .venv with everything locked, and the command .venv/bin/pressmark'
@@ -36,7 +39,9 @@ help:
 	@echo 'make test-services   against Ceph and a browser of the system'
 	@echo 'make test-interop    against rivals and oracles, each in an environment of its own'
 	@echo 'make lint            ruff, mypy --strict, import contracts'
-	@echo 'make bench           speed side by side; make bench-accuracy: extraction against ground truth'
+	@echo 'make bench           speed side by side with what else one would use'
+	@echo 'make bench-accuracy  extraction against ground truth (needs the data folder)'
+	@echo 'make bench-trace     fragments traced in an archive of ARTICLES=100000 synthetic articles'
 	@echo 'make lock            resolve the locks anew (needs uv)'
 
 install: $(STAMP)
@@ -80,6 +85,9 @@ bench: install
 
 bench-accuracy: install
 	$(BIN)/python -m ops.bench accuracy
+
+bench-trace: install
+	$(BIN)/python -m ops.bench tracing --articles $(ARTICLES)
 
 # --universal: one file for every interpreter and system; no index is recorded, so the file names no address.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
