@@ -97,29 +97,34 @@ class Segments:
             writer = SegmentWriter.create(
                 self.folder, kind=kind, worker=self._worker, now=now, info=self._info
             )
-            writer.sync()  # a row points only at what is durable
-            ref = writer.info_ref
-            with self._catalog.begin() as tx:
-                tx.segments.add(writer.name, kind, self._worker, to_micros(now))
-                tx.records.add(
-                    [
-                        RecordRow(
-                            record_id=ref.record_id,
-                            type=ref.type,
-                            segment=ref.segment,
-                            offset=ref.offset,
-                            length=ref.length,
-                            digest=ref.digest,
-                            block_digest=None,
-                            payload_digest=None,
-                            target_uri=None,
-                            date=to_micros(now),
-                            event_id=None,
-                        )
-                    ]
-                )
+            try:
+                self._introduce(writer, kind, now)
+            except BaseException:  # nobody knows of it: let go, so that the next start finds it abandoned
+                writer.abandon()
+                raise
             self._writers[kind] = writer
         return writer
+
+    def _introduce(self, writer: SegmentWriter, kind: str, now: datetime) -> None:
+        """Make a new segment known to the catalog, with its warcinfo record."""
+        writer.sync()  # a row points only at what is durable
+        ref = writer.info_ref
+        row = RecordRow(
+            record_id=ref.record_id,
+            type=ref.type,
+            segment=ref.segment,
+            offset=ref.offset,
+            length=ref.length,
+            digest=ref.digest,
+            block_digest=None,
+            payload_digest=None,
+            target_uri=None,
+            date=to_micros(now),
+            event_id=None,
+        )
+        with self._catalog.begin() as tx:
+            tx.segments.add(writer.name, kind, self._worker, to_micros(now))
+            tx.records.add([row])
 
     def rotate(self, *, force: bool = False) -> list[str]:
         """Seal and store the segments that are full or old enough (all, with `force`); their names."""

@@ -1,13 +1,14 @@
-"""Kill -9 at every call that changes a disk: a story is run again and again, each time killed one call later.
+"""Kill -9, or a failing disk, at every call that changes a disk: a story is told again and again, each time one later.
 
     with Crasher() as crasher:
-        whole = crasher.run("crawl", folder)                  # not killed: how many calls there are
+        whole = crasher.run("crawl", folder)                  # to its end: how many calls there are
         cut = crasher.run("crawl", other, kill_at=17)         # killed as it enters the 17th of them
         assert cut.said == [...]                              # what it had been told was safe before it died
+        sick = crasher.run("crawl", third, fail_at=17, error=errno.EIO)     # that call and all after it fail
 
 The process that tells the story is traced by its parent (ptrace(2)), which counts the calls of `CALLS` as they are
-entered, those that SQLite makes included, and kills at the one that is named: it is not carried out. Story and tracer
-live in a process of their own, so that what is forked has one thread. Nothing is drawn at random.
+entered, those that SQLite makes included, and kills at the one that is named, or makes it fail: it is not carried out.
+Story and tracer live in a process of their own, so that what is forked has one thread. Nothing is drawn at random.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from schemas.captures import Context, Ending, Exchange
+from schemas.errors import PressmarkError
 from storage.archive import Archive, StorageSettings
 from storage.recovery import recover
 from tests.support.archives import ARTICLE, OUTLET, START, add_outlet, exchange, page, read_article, settings, ticking
@@ -54,6 +56,9 @@ _WRITES: Final = frozenset({"write", "writev"})
 # ptrace(2)
 _TRACEME, _SYSCALL = 0, 24
 _SETOPTIONS, _GET_SYSCALL_INFO = 0x4200, 0x420E
+_GETREGS, _SETREGS = 12, 13  # x86 alone
+#: Where struct user_regs_struct of x86-64 has a call's result and its number, and how many words it has.
+_RAX, _ORIG_RAX, _WORDS = 10, 15, 27
 _SYSGOOD, _EXITKILL = 0x1, 0x100000
 _ENTRY: Final = 1
 
@@ -78,7 +83,7 @@ class Crash:
 
     killed: bool
     calls: list[str]  # those that were entered, the one at which it was killed included
-    said: list[list[str]]  # what it announced as safe, in order: [kind, value]
+    said: list[list[str]]  # what it announced as safe: [kind, value]; last the error of ours that ended it, if one did
     trouble: str = ""  # a traceback, where the story itself failed
 
 
@@ -165,9 +170,22 @@ class Crasher:
         answer = self._ask({"story": None})
         return answer["refusal"]
 
-    def run(self, story: str, folder: Path, *, kill_at: int | None = None) -> Crash:
-        """Tell a story on an archive; killed as it enters the `kill_at`-th call, from 1, or not at all."""
-        crash = Crash(**self._ask({"story": story, "folder": str(folder), "kill_at": kill_at}))
+    def run(
+        self,
+        story: str,
+        folder: Path,
+        *,
+        kill_at: int | None = None,
+        fail_at: int | None = None,
+        error: int = 0,
+        once: bool = False,
+    ) -> Crash:
+        """Tell a story on an archive; killed as it enters the `kill_at`-th call, from 1.
+
+        Or `fail_at` that call (`once`), or it and all after it, with `error` (of `errno`), without being carried out.
+        """
+        fault = {"kill_at": kill_at, "fail_at": fail_at, "error": error, "once": once}
+        crash = Crash(**self._ask({"story": story, "folder": str(folder), "fault": fault}))
         assert not crash.trouble, crash.trouble
         return crash
 
@@ -189,18 +207,38 @@ def _serve() -> None:
             print(json.dumps({"refusal": _refusal()}), flush=True)
             continue
         story, folder = STORIES[question["story"]], Path(question["folder"])
-        print(json.dumps(_run(lambda announce: story(folder, announce), question["kill_at"])), flush=True)  # noqa: B023
+        answer = _run(lambda announce: story(folder, announce), _Fault(**question["fault"]))  # noqa: B023 - called here
+        print(json.dumps(answer), flush=True)
 
 
 def _refusal() -> str | None:
     if sys.platform != "linux" or platform.machine() not in CALLS:
         return f"no table of system calls for {sys.platform} on {platform.machine()}"
     with open(os.devnull, "wb", buffering=0) as null:
-        seen = _run(lambda announce: null.write(b"x") and None, None)
+        seen = _run(lambda announce: null.write(b"x") and None, _Fault())
     return None if seen["calls"] == ["write"] else "this system lets no process trace its child"
 
 
-def _run(work: Callable[[Announce], None], kill_at: int | None) -> dict[str, Any]:
+def can_fail_calls() -> bool:
+    """Whether calls can be made to fail here: their numbers are put away by rewriting registers."""
+    return platform.machine() == "x86_64"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fault:
+    """See `Crasher.run`."""
+
+    kill_at: int | None = None
+    fail_at: int | None = None
+    error: int = 0
+    once: bool = False
+
+    def fails(self, number: int) -> bool:
+        """Whether the call of this number fails."""
+        return self.fail_at is not None and (number == self.fail_at or (number > self.fail_at and not self.once))
+
+
+def _run(work: Callable[[Announce], None], fault: _Fault) -> dict[str, Any]:
     """Fork, trace, count, kill."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -209,7 +247,7 @@ def _run(work: Callable[[Announce], None], kill_at: int | None) -> dict[str, Any
         os._exit(_tell(work, writing))
     os.close(writing)
     with os.fdopen(reading, "r") as stream:
-        killed, calls = _trace(child, kill_at, quiet=writing)
+        killed, calls = _trace(child, fault, quiet=writing)
         said = [json.loads(line) for line in stream]
     trouble = "".join(text for kind, text in said if kind == "trouble")
     return {"killed": killed, "calls": calls, "said": said, "trouble": trouble}
@@ -223,20 +261,22 @@ def _tell(work: Callable[[Announce], None], writing: int) -> int:
         _ptrace(_TRACEME, 0, 0, None)
         os.kill(os.getpid(), signal.SIGSTOP)
         work(announce)
+    except PressmarkError as error:
+        announce("error", f"{type(error).__name__} {error.exit_code}: {error}")
     except BaseException:  # noqa: BLE001 - told to the test, which fails with it
         announce("trouble", traceback.format_exc())
         return 1
     return 0
 
 
-def _trace(child: int, kill_at: int | None, *, quiet: int) -> tuple[bool, list[str]]:
+def _trace(child: int, fault: _Fault, *, quiet: int) -> tuple[bool, list[str]]:
     """(killed, calls entered) of a child that stops itself first. Writes to `quiet` are announcements."""
     table, calls = CALLS[platform.machine()], []
     _, status = os.waitpid(child, 0)
     if not os.WIFSTOPPED(status):
         return False, []
     _ptrace(_SETOPTIONS, child, 0, _SYSGOOD | _EXITKILL)
-    give = 0
+    give, failing = 0, False
     while True:
         _ptrace(_SYSCALL, child, 0, give)
         _, status = os.waitpid(child, 0)
@@ -244,14 +284,21 @@ def _trace(child: int, kill_at: int | None, *, quiet: int) -> tuple[bool, list[s
             return os.WIFSIGNALED(status), calls
         number = os.WSTOPSIG(status)
         give = 0 if number == signal.SIGTRAP | 0x80 else number
+        if failing and not give:  # this stop is the end of the call that was put away
+            _set_register(child, _RAX, -fault.error)
+            failing = False
+            continue
         name = _entered(child, table, quiet) if not give else None
         if name is None:
             continue
         calls.append(name)
-        if len(calls) == kill_at:
+        if len(calls) == fault.kill_at:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return True, calls
+        if fault.fails(len(calls)):
+            _set_register(child, _ORIG_RAX, -1)
+            failing = True
 
 
 def _entered(child: int, table: dict[int, str], quiet: int) -> str | None:
@@ -264,6 +311,13 @@ def _entered(child: int, table: dict[int, str], quiet: int) -> str | None:
     if name == "openat" and not info.arguments[2] & os.O_CREAT:
         return None
     return name
+
+
+def _set_register(child: int, place: int, value: int) -> None:
+    words = (ctypes.c_uint64 * _WORDS)()
+    _ptrace(_GETREGS, child, 0, ctypes.byref(words))
+    words[place] = value % 2**64
+    _ptrace(_SETREGS, child, 0, ctypes.byref(words))
 
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
