@@ -87,6 +87,7 @@ class _Look:
     file: ImportedFile
     report: ImportReport
     tool: str | None = None
+    revisits: int = 0
     bad: set[tuple[int, int]] = field(default_factory=set)  # (base + offset, start) of quarantined records
 
 
@@ -129,6 +130,9 @@ class Importer:
                 reports.append(look.report)
             else:
                 reports.append(look)
+        for look in looks:  # now that their originals are here
+            if isinstance(look, _Look) and look.revisits:
+                self._keep_captures(look, "revisit")
         return reports
 
     # -- the first look ------------------------------------------------------------------------------------------------
@@ -182,6 +186,7 @@ class Importer:
                 report.others[frame.type or "unknown"] += 1
             else:
                 report.captures += 1
+                look.revisits += frame.type == "revisit"
                 self._remember(look, part, frame)
 
     def _remember(self, look: _Look, part: _Part, frame: Frame) -> None:
@@ -199,7 +204,7 @@ class Importer:
 
     def _take(self, look: _Look) -> None:
         report, archive = look.report, self._archive
-        if not report.captures and not report.records:
+        if not report.records:
             report.refused = "no WARC record could be read in it"
             return
         if look.file.key is not None:
@@ -217,8 +222,12 @@ class Importer:
             trusted=self._trust,
         )
         report.known = archive.deposit_imports([draft]) == 0
+        self._keep_captures(look, "response")
+
+    def _keep_captures(self, look: _Look, kind: str) -> None:
+        report, archive = look.report, self._archive
         batch: list[Draft] = []
-        for imported in self._captures(look):
+        for imported in self._captures(look, kind):
             report.outlets[imported.outlet_id] += 1
             batch.append(capture_draft(imported, self._received))
             if len(batch) >= BATCH:
@@ -226,11 +235,12 @@ class Importer:
                 batch = []
         report.new += archive.deposit_imports(batch)
 
-    def _captures(self, look: _Look) -> Iterator[Imported]:
+    def _captures(self, look: _Look, kind: str) -> Iterator[Imported]:
         with _parts(look.path, self._archive.directory) as parts:
             for part in parts:
                 for frame in walk(part.data, lambda *finding, **more: None):
-                    if _is_capture(frame) and (part.base + frame.offset, frame.start) not in look.bad:
+                    sound = (part.base + frame.offset, frame.start) not in look.bad
+                    if sound and frame.type == kind and _is_capture(frame):
                         yield self._imported(look, part, frame)
 
     def _imported(self, look: _Look, part: _Part, frame: Frame) -> Imported:

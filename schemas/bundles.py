@@ -373,8 +373,8 @@ def _check_relations(state: _State, index: int, entry: Entry) -> None:
     if entry.type == "import":
         file = entry.fields["file"]
         state.unproven.append(
-            f"what stands in the imported file of entry {index}: it is not in the bundle; it has {file['length']} bytes "
-            f"and the digest {file['sha256']}, and its dates are claims of whoever made it"
+            f"what stands in the imported file of entry {index}: it is not in the bundle; it has {file['length']} "
+            f"bytes and the digest {file['sha256']}, and its dates are claims of whoever made it"
         )
     if "revisit" in mine:
         _check_revisit(state, *mine["revisit"])
