@@ -51,7 +51,9 @@ def coverage(tx: Tx, selection: Selection, tree_size: int) -> list[dict[str, Any
 
 
 def _asked_for(capture: Capture, selection: Selection, tree_size: int) -> bool:
-    if capture.log_index is None or capture.log_index >= tree_size or capture.outlet_id is None:
+    if capture.log_index is None or capture.log_index >= tree_size:
+        return False
+    if capture.outlet_id is None or capture.kind == "import":  # nobody asked an outlet for it
         return False
     if selection.outlets and capture.outlet_id not in selection.outlets:
         return False

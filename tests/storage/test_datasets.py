@@ -28,6 +28,7 @@ from storage.datasets.describe import read_files_json
 from storage.evidence import prove
 from storage.fixity import audit
 from storage.segments import object_key
+from tests.ingest import test_imports as stranger
 from tests.storage.sealed import DAY, NAMES, PHOTO, SHARD, flip, keep, manifest_of, rows_of, spoil, take
 from tests.support.archives import ARTICLE, OUTLET, START, add_outlet, exchange, fill, page, read_article, settings
 
@@ -330,6 +331,24 @@ def test_rows_lie_below_the_tree_of_the_manifest(small: Archive) -> None:
     assert all(r["log_index"] < manifest.tree_size and r["capture_log_index"] < manifest.tree_size
                for r in rows_of(small, row))  # fmt: skip
     assert manifest.tree_size == row.tree_size == row.log_index
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_what_strangers_captured_says_so(small: Archive, tmp_path: Path, trust: bool) -> None:
+    given = stranger.take(small, tmp_path / "a.warc", stranger.plain(stranger.FILE), trust=trust)
+    assert given.new == 2
+    capture = next(c for c in stranger.captures(small) if c.outlet_id == OUTLET.id)
+    keep(small, capture, paragraphs=("Words of its own.",))
+    row = build(small, "n", Selection())
+    found = {value["capture_kind"]: value for value in rows_of(small, row)}
+    claimed = datetime.fromisoformat(stranger.CLAIMED)
+    assert datetime.fromisoformat(found["import"]["claimed_captured"]) == claimed
+    assert (found["import"]["first_seen"] == claimed) is trust
+    assert found["response"]["claimed_captured"] is None
+    small.integrate()
+    assert verify(small, "n") == []
+    table = pq.read_table(BytesIO(small.store.get(row.prefix + "coverage.parquet"))).to_pylist()
+    assert sum(line["fetched"] for line in table) == 3
 
 
 def test_an_edition_without_text(archive: Archive) -> None:
