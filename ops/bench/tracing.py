@@ -2,10 +2,10 @@
 
     python -m ops.bench.tracing [--articles N] [--each N] [--catalog URL]
 
-Articles come from `ops.bench.texts`. An answer is right where a text that it names holds the passage, letter for letter,
-as it was before it was changed: that is looked up in the text itself and asks no index; it is wrong where it names
-texts and none is right. FTS5 gets the words of the fragment as phrases of five, any of which may match, best first; it
-knows nothing of claims or spans.
+Articles come from `ops.bench.texts`. An answer is right where a text that it names holds the passage, letter for
+letter, as it was before it was changed: that is looked up in the text itself and asks no index; it is wrong where it
+names texts and none is right. FTS5 gets the words of the fragment as phrases of five, any of which may match, best
+first; it knows nothing of claims or spans.
 """
 
 from __future__ import annotations
