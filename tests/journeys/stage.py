@@ -62,13 +62,19 @@ class Stage:
         """What is executed."""
         return [sys.executable, "-m", "ops.cli", *map(str, words)]
 
-    def start(self, *words: str | Path) -> subprocess.Popen[str]:
-        """Start a command; what it says goes into files beside the archive, so that nothing fills up."""
+    @contextmanager
+    def start(self, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """A command under way; what it says goes into files beside the archive. At the end it is killed if it lives."""
         with self._log("out").open("w") as out, self._log("err").open("w") as err:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(*words), env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL,
                 stdout=out, stderr=err, text=True,
             )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
     def said(self) -> str:
         """What the command started last said on stderr so far."""
