@@ -46,7 +46,7 @@ def import_(
     say(f"{articles} pages read")
     refused = [report for report in reports if report.refused]
     if refused:
-        raise UsageError(f"{len(refused)} of {len(reports)} files were not taken in")
+        raise UsageError(f"{len(refused)} of {len(reports)} files were not taken in", remedy="see the lines above")
 
 
 def _derive(archive: Archive, settings: Settings) -> int:

@@ -100,9 +100,12 @@ def _make(settings: Settings, target: Path, text: str) -> str:
         with Archive.create(storage_settings(settings)) as made:
             vkey = str(made.vkey)
         write_file(target / SETTINGS_FILE, text.encode())
-    except BaseException:
+    except BaseException as error:
         for path in (target / name for name in _MADE if name not in before):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if isinstance(error, UsageError) and error.remedy is None:  # a catalog on a server is there already
+            join = "to join it, copy its pressmark.toml and keys/log.key here; else give another [catalog] url"
+            raise UsageError(error.message, remedy=join) from error
         raise
     return vkey
 

@@ -92,7 +92,7 @@ MISSING = {
     "status", "coverage", "doctor", "crawl", "run", "articles", "audit", "rebuild", "show a1", "prove a1 -o x.zip",
     "trace README.md", "outlet list", "outlet add http://127.0.0.1/", "outlet show x", "outlet pause x", "log key",
     "log entries", "log checkpoint", "log proof 0", "log consistency 0 1", "snapshot list", "snapshot build x",
-    "extract --stale",
+    "extract --stale", "import README.md",
 }  # fmt: skip
 
 
