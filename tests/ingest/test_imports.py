@@ -4,130 +4,37 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from ingest.imports import Importer, ImportReport
 from ingest.outlets import outlet_for, unwatched
-from ingest.wacz import read_wacz
 from schemas.captures import Capture, Ending, Role
 from schemas.entries import Entry
-from schemas.errors import DamageError, InvalidValue
+from schemas.errors import DamageError
 from storage.archive import Archive
 from storage.fixity import audit
 from storage.rebuild import rebuild
 from storage.recovery import recover
 from tests.support.archives import OUTLET, START, add_outlet, page, read_article, settings
-
-CLAIMED = "2019-05-06T07:08:09Z"
-HTML = "text/html; charset=utf-8"
-
-
-def record(kind: str, number: int, block: bytes, *, version: str = "1.0", **fields: str) -> bytes:
-    """A record as many tools write it; `WARC_Target_URI="…"` adds or replaces a field."""
-    lines = {
-        "WARC-Type": kind,
-        "WARC-Record-ID": f"<urn:uuid:00000000-0000-4000-8000-{number:012}>",
-        "WARC-Date": CLAIMED,
-        "Content-Type": "application/warc-fields" if kind == "warcinfo" else f"application/http; msgtype={kind}",
-        "WARC-Block-Digest": f"sha1:{hashlib.sha1(block).hexdigest()}",
-        **{name.replace("_", "-"): value for name, value in fields.items()},
-        "Content-Length": str(len(block)),
-    }
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return f"WARC/{version}\r\n{head}\r\n".encode() + block + b"\r\n\r\n"
-
-
-def answer(number: int, *, url: str | None = None, **fields: str) -> bytes:
-    """A response record of a page."""
-    body = page(number)
-    http = f"HTTP/1.1 200 OK\r\nContent-Type: {HTML}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-    digest = f"sha1:{hashlib.sha1(body).hexdigest()}"
-    where = url or f"https://www.lantern.example/{number}"
-    return record("response", number, http, WARC_Target_URI=where, WARC_Payload_Digest=digest, **fields)
-
-
-def revisit(number: int, of: int, **fields: str) -> bytes:
-    """A revisit of the page of another record."""
-    body = page(of)
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {HTML}\r\nX-Visit: {number}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return record(
-        "revisit",
-        number,
-        head.encode(),
-        WARC_Target_URI=f"https://www.lantern.example/{of}",
-        WARC_Profile="http://netpreserve.org/warc/1.0/revisit/identical-payload-digest",
-        WARC_Payload_Digest=f"sha1:{hashlib.sha1(body).hexdigest()}",
-        WARC_Truncated="length",
-        **fields,
-    )
-
-
-INFO = record("warcinfo", 0, b"software: Quill/3.1\r\n")
-REQUEST = record(
-    "request",
-    90,
-    b"GET /1 HTTP/1.1\r\nHost: www.lantern.example\r\n\r\n",
-    WARC_Target_URI="https://www.lantern.example/1",
+from tests.support.foreign import (
+    CLAIMED,
+    FILE,
+    INFO,
+    answer,
+    gz,
+    one_gz,
+    plain,
+    revisit,
+    wacz,
+    zst,
+    zst_with_dictionary,
 )
-FILE = [INFO, REQUEST, answer(1), answer(2, url="https://elsewhere.example/news/2")]
-
-
-def plain(records: list[bytes]) -> bytes:
-    return b"".join(records)
-
-
-def gz(records: list[bytes]) -> bytes:
-    return b"".join(gzip.compress(r, mtime=0) for r in records)
-
-
-def one_gz(records: list[bytes]) -> bytes:
-    return gzip.compress(plain(records), mtime=0)
-
-
-def zst(records: list[bytes]) -> bytes:
-    return b"".join(zstandard.ZstdCompressor(write_checksum=True).compress(r) for r in records)
-
-
-def zst_with_dictionary(records: list[bytes]) -> bytes:
-    dictionary = zstandard.train_dictionary(4096, [answer(n) for n in range(300)])
-    held = dictionary.as_bytes()
-    frames = [zstandard.ZstdCompressor(dict_data=dictionary, write_checksum=True).compress(r) for r in records]
-    return b"\x5d\x2a\x4d\x18" + len(held).to_bytes(4, "little") + held + b"".join(frames)
-
-
-def wacz(
-    members: dict[str, bytes],
-    *,
-    package: Callable[[dict[str, Any]], Any] = lambda value: value,
-    deflated: tuple[str, ...] = (),
-    unlisted: dict[str, bytes] | None = None,
-) -> bytes:
-    """A WACZ; `package` may change what its datapackage.json says."""
-    resources = [
-        {"path": name, "hash": f"sha256:{hashlib.sha256(data).hexdigest()}", "bytes": len(data)}
-        for name, data in members.items()
-    ]
-    description = json.dumps(package({"profile": "data-package", "wacz_version": "1.1.1", "resources": resources}))
-    sha256 = hashlib.sha256(description.encode()).hexdigest()
-    digest = json.dumps({"path": "datapackage.json", "hash": f"sha256:{sha256}"})
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for name, data in {**members, **(unlisted or {})}.items():
-            how = zipfile.ZIP_DEFLATED if name in deflated else zipfile.ZIP_STORED
-            archive.writestr(zipfile.ZipInfo(name), data, compress_type=how)
-        archive.writestr("datapackage.json", description, compress_type=zipfile.ZIP_DEFLATED)
-        archive.writestr("datapackage-digest.json", digest)
-    return made.getvalue()
-
 
 KINDS: dict[str, tuple[str, Callable[[list[bytes]], bytes]]] = {
     "plain": ("a.warc", plain),
@@ -312,7 +219,7 @@ def test_a_damaged_member_costs_one_record(archive: Archive, tmp_path: Path) -> 
     assert sorted(c.url[-1] for c in captures(archive)) == ["1", "3"]
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", gzip.compress(b"hello"), b"PK\x05\x06", b"\x28\xb5\x2f\xfd"])
+@pytest.mark.parametrize("data", [b"", b"hello", gzip.compress(b"hello", mtime=0), b"PK\x05\x06", b"\x28\xb5\x2f\xfd"])
 def test_what_is_no_such_file_is_refused(data: bytes, archive: Archive, tmp_path: Path) -> None:
     path, good = tmp_path / "a", tmp_path / "b.warc"
     path.write_bytes(data)
@@ -405,87 +312,6 @@ def test_pages_go_to_the_watched_outlet_of_their_site() -> None:
     assert outlet_for("https://m.lantern.example/a", [OUTLET]) == OUTLET.id
     assert outlet_for("https://www.elsewhere.example/a", [OUTLET]) == "elsewhere.example"
     assert unwatched("elsewhere.example").sources == ()
-
-
-# -- WACZ
-
-GOOD = {"archive/data.warc.gz": gz(FILE), "pages/pages.jsonl": b"{}\n"}
-
-
-def _without(name: str) -> Callable[[dict[str, Any]], Any]:
-    return lambda value: {**value, "resources": [r for r in value["resources"] if r["path"] != name]}
-
-
-def _changed(**fields: Any) -> Callable[[dict[str, Any]], Any]:
-    return lambda value: {**value, "resources": [{**r, **fields} for r in value["resources"]]}
-
-
-def duplicate() -> bytes:
-    made = io.BytesIO(wacz(GOOD))
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(made, "a") as archive:
-        archive.writestr("pages/pages.jsonl", b"other")
-    return made.getvalue()
-
-
-def other_local_name() -> bytes:
-    return wacz(GOOD).replace(b"archive/data.warc.gz", b"archive/evil.warc.gz", 1)
-
-
-def overlapping() -> bytes:
-    """Two entries of the directory that point at the same bytes."""
-    data = bytearray(wacz({**GOOD, "pages/other.jsonl": b"{}\n"}))
-    first, second = (data.rindex(name) - 46 for name in (b"pages/pages.jsonl", b"pages/other.jsonl"))
-    data[second + 42 : second + 46] = data[first + 42 : first + 46]
-    return bytes(data)
-
-
-BAD: dict[str, Callable[[], bytes]] = {
-    "a name that leads upwards": lambda: wacz({**GOOD, "archive/../../evil.warc": b"x"}),
-    "an absolute name": lambda: wacz({**GOOD, "/etc/evil": b"x"}),
-    "a drive": lambda: wacz({**GOOD, "C:/evil": b"x"}),
-    "a backslash": lambda: wacz({**GOOD, "archive\\evil.warc": b"x"}),
-    "a name twice": duplicate,
-    "another name in the local header": other_local_name,
-    "entries that overlap": overlapping,
-    "a lying digest": lambda: wacz(GOOD, package=_changed(hash=f"sha256:{'0' * 64}")),
-    "a lying length": lambda: wacz(GOOD, package=_changed(bytes=1)),
-    "a digest that nobody can check": lambda: wacz(GOOD, package=_changed(hash="crc32:01020304")),
-    "a resource that is not there": lambda: wacz(GOOD, package=_changed(path="archive/no.warc")),
-    "a WARC file that is not listed": lambda: wacz(GOOD, package=_without("archive/data.warc.gz")),
-    "no resources": lambda: wacz(GOOD, package=lambda value: {}),
-    "a package that is no object": lambda: wacz(GOOD, package=lambda value: []),
-    "another digest of the package": lambda: wacz(GOOD).replace(b'"hash": "sha256:', b'"hash": "sha256:0', 1),
-    "a compressed WARC file": lambda: wacz(GOOD, deflated=("archive/data.warc.gz",)),
-    "a bomb": lambda: wacz({**GOOD, "pages/big.jsonl": bytes(10_000_000)}, deflated=("pages/big.jsonl",)),
-    "half of it": lambda: wacz(GOOD)[: len(wacz(GOOD)) // 2],
-    "a bad checksum": lambda: wacz(GOOD).replace(b"{}\n", b"[]\n", 1),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_a_wacz_that_is_not_sound_is_refused(case: str, archive: Archive, tmp_path: Path) -> None:
-    path = tmp_path / "a.wacz"
-    path.write_bytes(BAD[case]())
-    with pytest.raises(InvalidValue):
-        read_wacz(path)
-    (report,) = Importer(archive).run([path])
-    assert report.refused
-    assert captures(archive) == []
-    assert list(archive.store.list("import/")) == []
-
-
-def test_the_first_version_of_wacz(tmp_path: Path) -> None:
-    def old(value: dict[str, Any]) -> Any:
-        made = []
-        for r in value["resources"]:
-            stats = {"hash": r["hash"].partition(":")[2], "bytes": r["bytes"]}
-            made.append({"path": r["path"], "stats": stats, "hashing": "sha256"})
-        return {**value, "resources": made}
-
-    path = tmp_path / "a.wacz"
-    path.write_bytes(wacz(GOOD, package=old))
-    (member,) = read_wacz(path)
-    assert path.read_bytes()[member.offset : member.offset + member.length] == GOOD["archive/data.warc.gz"]
 
 
 # -- files of others

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -352,6 +353,7 @@ def test_every_flipped_byte_that_changes_a_record_is_found(tmp_path: Path) -> No
         st.one_of(
             st.binary(max_size=60),
             st.sampled_from([FIRST, SECOND, b"WARC/1.1\r\n", b"\r\n\r\n", b"\x1f\x8b\x08", gzip.compress(FIRST)]),
+            st.sampled_from([b"\x28\xb5\x2f\xfd", b"\x5d\x2a\x4d\x18\x08\x00\x00\x00", zstandard.compress(SECOND)]),
         ),
         max_size=6,
     )
