@@ -23,10 +23,10 @@ from schemas.captures import Capture, Context, Ending, Exchange
 from schemas.checkpoints import Checkpoint, VerifierKey
 from schemas.entries import Entry, article_entry, attempt_entry, capture_entry, outlet_entry
 from schemas.errors import ArchiveMissing, InvalidValue, NotFound, UsageError
-from schemas.http1 import ResponseView, entity_body, parse_response
+from schemas.http1 import ResponseView, parse_response
 from schemas.instants import to_micros
 from schemas.outlets import Outlet, OutletChange
-from storage import events, fingerprints, imports
+from storage import codings, events, fingerprints, imports
 from storage.blobs import BlobStore
 from storage.catalog import Catalog, Tx
 from storage.catalog.values import VersionRow
@@ -354,7 +354,7 @@ class Archive:
         than `max_entity`, DamageError.
         """
         view = self.response(capture)
-        data, cut = entity_body(view, self.settings.max_entity)
+        data, cut = codings.decode(view, self.settings.max_entity)
         if cut not in (None, "not-encoded"):
             raise InvalidValue(f"the body of {capture.id} could not be decoded whole: {cut}")
         return data, view.headers
