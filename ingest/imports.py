@@ -42,7 +42,7 @@ from storage.imports import (
 from storage.segments import CHUNK, hash_stream
 from storage.warc import Draft
 from storage.warc.check import ERROR, check_digests, mapped
-from storage.warc.foreign import compression_of, place_of
+from storage.warc.foreign import compression_of, place_of, readable
 from storage.warc.frames import Buffer, Frame, inflate, walk
 from storage.warc.zst import read_frames
 
@@ -245,7 +245,7 @@ class Importer:
 
     def _imported(self, look: _Look, part: _Part, frame: Frame) -> Imported:
         place = place_of(frame, base=part.base, compression=part.compression)
-        view, url = parse_response(frame.block), _url(frame)
+        view, url = parse_response(readable(frame.block)), _url(frame)
         revisit = frame.type == "revisit"
         refers_to = self._original(frame, url) if revisit else None
         media_type = (view.get("content-type") or "").partition(";")[0].strip().lower()[:MAX_VALUE] or None

@@ -24,7 +24,7 @@ from schemas.instants import parse_rfc3339, rfc3339
 from storage.blobs import BlobStore
 from storage.disk import disk_errors
 from storage.warc import Draft, new_record_id
-from storage.warc.foreign import Place, frame_of, read_raw
+from storage.warc.foreign import Place, frame_of, read_raw, readable
 
 FORMAT: Final = "pressmark-import/1"
 #: What the target of a file's metadata record begins with; the file's digest follows.
@@ -255,7 +255,7 @@ def capture_of(value: dict[str, Any], *, record_id: str, url: str, date: datetim
 
 
 def read_block(store: BlobStore, block: bytes) -> bytes:
-    """The block of the stranger's record that one of our metadata records is on.
+    """The block of the stranger's record that one of our metadata records is on, as `readable` gives it.
 
     Raises DamageError where the file is gone or is not what it was, InvalidValue.
     """
@@ -273,7 +273,7 @@ def read_block(store: BlobStore, block: bytes) -> bytes:
         raise DamageError(f"imported file {file.where}: {error.message}", remedy="import it again") from error
     if f"sha256:{hashlib.sha256(raw).hexdigest()}" != value["digest"]:
         raise DamageError(f"a record of the imported file {file.where} is not what it was", remedy="import it again")
-    return frame_of(raw).block
+    return readable(frame_of(raw).block)
 
 
 def _read_range(path: Path, start: int, length: int) -> bytes:

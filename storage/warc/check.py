@@ -17,6 +17,7 @@ from schemas.digests import DIGEST_SIZES, Digest
 from schemas.errors import DiskError, InvalidValue, NotFound
 from schemas.http1 import ResponseView, entity_body, parse_request, parse_response, payload_with_framing
 from storage.warc.fields import SayOfRecord, check_fields, section_of
+from storage.warc.foreign import readable
 from storage.warc.frames import Buffer, Frame, walk
 from storage.warc.links import Links
 from storage.warc.rules import proper
@@ -185,7 +186,7 @@ class _Digests:
         return media == "application/http"
 
     def _check_response(self) -> None:
-        view = parse_response(self._frame.block)
+        view = parse_response(readable(self._frame.block))
         section = section_of("warc-truncated", self._frame.version)
         if view.status is None:
             self._say("http", section, WARNING, "the block does not begin with an HTTP response that can be read")

@@ -6,6 +6,7 @@ files to `storage.imports`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,9 @@ from storage.warc.zst import MAX_DICTIONARY, ZSTD_MAGICS, dictionary_of, read_fr
 #: How the units of a file are compressed.
 COMPRESSIONS: Final = ("none", "gzip", "zstd")
 _DICTIONARY_HEAD: Final = 8  # bytes: magic and length of the skippable frame that holds a dictionary
+# RFC 9113 has no status line: tools make one up, and some leave out the minor version, which RFC 9112 section 4 has.
+_SHORT: Final = (b"HTTP/2", b"HTTP/3")
+_SHORT_VERSION: Final = re.compile(rb"\AHTTP/([23]) (?=[0-9]{3})")
 _GZIP: Final = b"\x1f\x8b"
 
 #: Reads a range of the file: start in bytes, length in bytes.
@@ -90,6 +94,11 @@ def _dictionary_part(read: ReadRange, base: int) -> bytes:
         return head
     size = min(int.from_bytes(head[4:8], "little"), MAX_DICTIONARY + 1)
     return head + read(base + _DICTIONARY_HEAD, size)
+
+
+def readable(block: bytes) -> bytes:
+    """The block of a response with a status line of HTTP/1.x form, where a browser's tool wrote `HTTP/2 200`."""
+    return _SHORT_VERSION.sub(rb"HTTP/\1.0 ", block, count=1) if block[:6] in _SHORT else block
 
 
 def frame_of(raw: bytes) -> Frame:

@@ -241,6 +241,14 @@ def test_hostile_values_stay_values(archive: Archive, tmp_path: Path) -> None:
     sound(archive)
 
 
+def test_status_lines_of_http_2(archive: Archive, tmp_path: Path) -> None:
+    fields = {"WARC_Block_Digest": "crc9:unchecked"}
+    take(archive, tmp_path / "a.warc", plain([answer(1, **fields).replace(b"HTTP/1.1 200 OK", b"HTTP/2 200 fine")]))
+    (capture,) = captures(archive)
+    assert (capture.status, capture.usable) == (200, True)
+    assert archive.entity(capture)[0] == page(1)
+
+
 # -- audit and rebuild
 
 
