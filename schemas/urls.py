@@ -41,6 +41,10 @@ _TRACKING: Final = re.compile(
     r"|srsltid|guccounter|guce_[a-z_]+|s_cid|smid|smtyp|spm|vero_id|hsctatracking|_hs[a-z]+|partner_source|traffic_source"
 )
 
+# Query parameters that tell the same where they name a feed, and may choose what is read where they do not.
+_SENDER: Final = re.compile(r"ref|referr?er|source|src|from|origin|via|medium|channel")
+_FEED: Final = re.compile(r"(?:(?:rss|atom|json)[-_.]?)?feeds?|rss[0-9.]*|atom")
+
 # Query parameters that ask for another rendering of one article.
 _RENDERING: Final = re.compile(r"amp|outputtype|print|printable|view_as|mobile|isamp|amp_js_v|usqp")
 _RENDERING_VALUES: Final = frozenset({"", "1", "true", "amp", "print", "yes", "on"})
@@ -304,6 +308,6 @@ def _without_variant(host: str) -> str:
 
 def _is_noise(parameter: str) -> bool:
     name, _, value = parameter.lower().partition("=")
-    if _TRACKING.fullmatch(name):
+    if _TRACKING.fullmatch(name) or (_SENDER.fullmatch(name) and _FEED.fullmatch(value)):
         return True
     return _RENDERING.fullmatch(name) is not None and value in _RENDERING_VALUES

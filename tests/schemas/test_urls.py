@@ -105,6 +105,8 @@ def test_text_at_random_is_read_or_refused(text: str) -> None:
         "https://www.example.org/news/story/amp/",
         "https://www.example.org/news/story/print",
         "https://example.org/news/story?utm_source=rss&utm_medium=feed&fbclid=x",
+        "https://example.org/news/story?ref=rss",
+        "https://example.org/news/story?source=rss2.0&from=rss-feed",
         "https://example.org/news/story?amp=1",
         "https://example.org/news/story?outputType=amp#top",
     ],
@@ -119,6 +121,8 @@ def test_what_tells_articles_apart_is_kept() -> None:
         for tail in ("/a", "/b", "/a?id=1", "/a?id=2", "/A", "/a.html", "/amplify", "/ampere/x", "/printers", "/amp/")
     ]
     assert len(set(keys)) == len(keys)
+    told = "?source=12", "?ref=a1b2", "?channel=sport", "?format=rss", "?id=rss", "?ref=feedback", "?from=rssa"
+    assert len({article_key(f"https://example.org/a{tail}") for tail in ("", *told)}) == 1 + len(told)
     assert article_key("https://example.org/a?b=1&a=2") == article_key("https://example.org/a?a=2&b=1")
     assert article_key("https://example.org/x.amp.html") == "https://example.org/x.html"
     assert article_key("https://m.org/x") == "https://m.org/x"  # "m." is no variant where nothing is left
