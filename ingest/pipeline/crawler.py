@@ -290,6 +290,8 @@ class Crawler:
         try:
             body, headers = await asyncio.to_thread(self.archive.entity, capture)
             article = await self._extract(outlet, capture, body, headers)
+            if article.wall is not None:
+                raise ExtractionError(f"a wall stands before the page ({article.wall})", code=f"wall-{article.wall}")
         except (ExtractionError, InvalidValue) as error:
             code = error.code if isinstance(error, ExtractionError) else "content-encoding"
             await asyncio.to_thread(self.archive.extraction_failed, capture, code, EXTRACTOR.identity)

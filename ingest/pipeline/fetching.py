@@ -10,9 +10,11 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from ingest import walls
 from ingest.batches import Batcher
 from ingest.gates import Gates, HostBusy
 from ingest.manners import Robots, backoff, retry_after, robots_policy
@@ -25,6 +27,7 @@ from schemas.http1 import parse_response
 from schemas.instants import to_micros
 from schemas.urls import origin_of
 from storage.archive import Archive
+from storage.codings import decode
 
 #: Hops of one redirect chain; browsers stop at 20, articles need two or three (RFC 9110 15.4 asks for a bound).
 MAX_REDIRECTS: Final = 8
@@ -33,6 +36,8 @@ MICROS: Final = 1_000_000
 ROBOTS_AGE: Final = 24 * 3600 * MICROS
 #: Seconds before a robots.txt that could not be had is asked for again; doubled with each further failure.
 ROBOTS_AGAIN: Final = 300.0
+#: What is read once it is there, and so must be what was asked for.
+_READ: Final = frozenset({Role.ARTICLE, Role.HOME, Role.FEED, Role.SITEMAP})
 #: The beginnings of answers that say that there is too much to do (RFC 6585 section 4, RFC 9110 15.6.4).
 _OVERLOADED: Final = re.compile(rb"HTTP/1\.[01] +(?:429|503)\b")
 
@@ -129,7 +134,7 @@ class Fetcher:
             wait = parse_response(exchange.response).get("retry-after") if overloaded else None
             answered = exchange.ending.has_response and not overloaded
             self._gates.report(host, ok=answered, retry_after=retry_after(wait, self._archive.clock()))
-        return await self._keep(exchange, context)
+        return await self._keep(exchange, replace(context, wall=_wall_of(exchange, context)))
 
     async def _keep(self, exchange: Exchange, context: Context) -> Capture:
         capture = await self._depositor.put((exchange, context))
@@ -189,6 +194,19 @@ class Fetcher:
         self._robots_failures[origin] += 1
         wait = backoff(self._robots_failures[origin], seed=origin, base=ROBOTS_AGAIN)
         return robots, self._now() + round(wait * MICROS)
+
+
+def _wall_of(exchange: Exchange, context: Context) -> str | None:
+    """What stands where the page should, as far as the answer's beginning tells; None for what nobody reads."""
+    if exchange.ending is not Ending.COMPLETE or context.role not in _READ:
+        return None
+    view = parse_response(exchange.response)
+    try:
+        body, _ = decode(view, walls.WINDOW)
+    except InvalidValue:  # coded as nobody can read: reading it will say so
+        body = b""
+    wall = walls.wall_of(url=exchange.url, status=view.status, headers=view.headers, body=body, asked=context.item_url)
+    return None if wall == "soft404" and context.role is not Role.ARTICLE else wall
 
 
 def _host(url: str) -> str:
