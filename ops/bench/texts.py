@@ -1,8 +1,9 @@
 """Synthetic news in any number, made by recombining the sentences of a corpus; and fragments of it, mangled.
 
-Few sentences exist, so that unchanged each would stand in hundreds of articles, as in no real archive: a quarter of a
-sentence's words is put in from others of its language. Some articles are syndicated (a copy of one before), many end
-with boilerplate. The same seed gives the same articles. What is done with them is left to `ops.bench.tracing`.
+Few sentences exist, so that unchanged each would stand in hundreds of articles, as in no real archive: half of a
+sentence's words are others of its language (at 100,000 articles a run of five words then stands in about one other).
+Some articles are syndicated (a copy of a wire's text, about five of each), many end with boilerplate. The same seed
+gives the same articles. What is done with them is left to `ops.bench.tracing`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import html
 import json
 import random
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,9 +25,11 @@ SENTENCES: Final = (10, 40)
 #: Sentences of a paragraph at most.
 PARAGRAPH: Final = 4
 #: One word in so many is another's.
-FOREIGN: Final = 4
-#: One article in so many is a copy of one before, as agencies' texts are.
+FOREIGN: Final = 2
+#: One article in so many is a copy from the wire, which holds so many texts and gets a new one every so many articles.
 SYNDICATED: Final = 20
+WIRE: Final = 10
+WIRE_EVERY: Final = 100
 #: One article in so many ends with one of BOILERPLATE closing sentences.
 CLOSED: Final = 3
 BOILERPLATE: Final = 50
@@ -99,17 +102,17 @@ class Press:
 
     def articles(self, count: int) -> Iterator[list[str]]:
         """Paragraphs of so many articles."""
-        before: list[list[str]] = []
+        wire: deque[list[str]] = deque(maxlen=WIRE)
         for number in range(count):
-            if before and number % SYNDICATED == 0:
-                yield list(self.random.choice(before))
+            if wire and number % SYNDICATED == SYNDICATED - 1:
+                yield list(self.random.choice(wire))
                 continue
             (language,) = self.random.choices(self._seen, self._weights)
             article = self._written(language)
             if self.random.randrange(CLOSED) == 0:
                 article.append(self.random.choice(self._closings))
-            if len(before) < BOILERPLATE:
-                before.append(article)
+            if number % WIRE_EVERY == 0:
+                wire.append(article)
             yield article
 
     def unseen(self) -> list[str]:

@@ -69,9 +69,10 @@ def test_score_py_judges_the_truth_as_right(shared: Path) -> None:
 
 
 def test_accuracy_of_some_pages(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    accuracy.main(["--pages", "2"])
+    accuracy.main(["--pages", "2", "--parts"])
     printed = capsys.readouterr().out
-    assert "2 newsroom pages" in printed
+    assert "2 newsroom pages, score.py" in printed
+    assert "newsroom pages, part " in printed
     assert "2 benchmark pages" in printed
     assert {"ours", "trafilatura"} <= rows_of(printed).keys()
 
