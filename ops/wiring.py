@@ -1,4 +1,7 @@
-"""The composition root: from settings to an opened archive and a crawler. Nothing else builds these."""
+"""The composition root: from settings to an opened archive and a crawler. Nothing else builds these.
+
+The crawler's libraries are loaded where one is made: half of a second that commands which only read need not wait for.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,8 @@ import importlib.metadata
 import ipaddress
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ingest.extract.worker import ExtractPool
-from ingest.pipeline import Crawler, CrawlSettings
-from ingest.recorder import Recorder, RecorderSettings
 from ops.settings import Settings
 from schemas.errors import SettingsError
 from schemas.outlets import Outlet
@@ -18,6 +18,11 @@ from schemas.urls import host_of
 from storage.archive import Archive, StorageSettings, system_clock
 from storage.lock import CrawlLock
 from storage.recovery import recover
+
+if TYPE_CHECKING:
+    from ingest.extract.worker import ExtractPool
+    from ingest.pipeline import Crawler, CrawlSettings
+    from ingest.recorder import RecorderSettings
 
 SQLITE_FILE: Final = "catalog.sqlite"
 OBJECTS_FOLDER: Final = "objects"
@@ -71,6 +76,8 @@ def open_archive(settings: Settings, *, mend: bool = False, say: Callable[[str],
 
 def recorder_settings(settings: Settings) -> RecorderSettings:
     """What the recorder needs of the settings."""
+    from ingest.recorder import RecorderSettings
+
     crawl = settings.crawl
     return RecorderSettings(
         user_agent=user_agent(settings),
@@ -89,6 +96,8 @@ def recorder_settings(settings: Settings) -> RecorderSettings:
 
 def crawl_settings(settings: Settings, limit: int | None = None) -> CrawlSettings:
     """What the journey needs of the settings."""
+    from ingest.pipeline import CrawlSettings
+
     return CrawlSettings(
         user_agent=settings.crawl.user_agent,
         host_delay=settings.crawl.host_delay,
@@ -100,6 +109,8 @@ def crawl_settings(settings: Settings, limit: int | None = None) -> CrawlSetting
 
 def extract_pool(settings: Settings) -> ExtractPool:
     """The processes that read pages."""
+    from ingest.extract.worker import ExtractPool
+
     return ExtractPool(workers=settings.extract.workers, max_seconds=settings.extract.max_seconds)
 
 
@@ -112,6 +123,9 @@ def make_crawler(
     say: Callable[[str], None] = print,
 ) -> Crawler:
     """A crawler over an opened archive. Make it inside the event loop that it runs in."""
+    from ingest.pipeline import Crawler
+    from ingest.recorder import Recorder
+
     return Crawler(archive, crawl_settings(settings, limit), Recorder(recorder_settings(settings)), pool, say)
 
 
