@@ -31,8 +31,9 @@ from schemas.urls import normalize
 
 EXTRACTOR: Final = Extractor(
     name="pressmark",
-    version="1",
+    version="2",
     settings={
+        "body": "likeness-then-trafilatura",
         "deduplicate": False,
         "fast": True,
         "include_comments": False,

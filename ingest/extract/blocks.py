@@ -153,7 +153,7 @@ class _Walk:
                         order=len(self.blocks),
                         text=text,
                         element=self.holders[-1],
-                        tag=str(self.holders[-1].tag),
+                        tag=_tag_of(self.holders),
                         link_chars=self.link_chars,
                         bold_chars=self.bold_chars,
                         away=tuple(self.away),
@@ -161,6 +161,12 @@ class _Walk:
                 )
             self.buffer = []
         self.link_chars = self.bold_chars = 0
+
+
+def _tag_of(holders: Sequence[HtmlElement]) -> str:
+    """The tag of the nearest block element, or of the heading that wraps it."""
+    outer = str(holders[-2].tag) if len(holders) > 1 else ""
+    return outer if outer in HEADINGS else str(holders[-1].tag)
 
 
 def blocks_of(tree: HtmlElement) -> list[Block]:

@@ -110,7 +110,9 @@ def _spoken_bylines(blocks: Sequence[Block], head: HtmlElement | None) -> Iterat
 
 #: Elements named as bylines that are read: more are lists of other articles.
 _MAX_BYLINES: Final = 40
-_BYLINE_TAGS: Final = ("a", "span", "p", "div", "address", "li", "h2", "h3", "h4", "h5", "h6", "section", "em", "strong", "cite")  # fmt: skip
+_BYLINE_TAGS: Final = (
+    "a", "span", "p", "div", "address", "li", "h2", "h3", "h4", "h5", "h6", "section", "em", "strong", "cite",
+)  # fmt: skip
 
 
 @lru_cache(maxsize=NAMES_KEPT)

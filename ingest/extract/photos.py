@@ -61,6 +61,34 @@ class FoundPhoto:
     credit_path: str
 
 
+class _Images:
+    """Address, file and worth of a page's images, each worked out once: every figure asks for its neighbours'."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._urls: dict[HtmlElement, str | None] = {}
+        self._keys: dict[HtmlElement, str] = {}
+        self._junk: dict[HtmlElement, bool] = {}
+
+    def url(self, image: HtmlElement) -> str | None:
+        """Its largest address, absolute."""
+        if image not in self._urls:
+            self._urls[image] = best_url(image, self._base)
+        return self._urls[image]
+
+    def key(self, image: HtmlElement) -> str:
+        """The file that its address names."""
+        if image not in self._keys:
+            self._keys[image] = _key(self.url(image))
+        return self._keys[image]
+
+    def junk(self, image: HtmlElement) -> bool:
+        """True for icons, faces of authors and the like."""
+        if image not in self._junk:
+            self._junk[image] = _is_junk(image, self.url(image))
+        return self._junk[image]
+
+
 def photos_of(
     tree: HtmlElement,
     *,
@@ -76,8 +104,9 @@ def photos_of(
     found: list[FoundPhoto] = []
     seen: dict[str, int] = {}
     described = _described(linked, base)
+    known = _Images(base)
     for image in _images(region, head, container, body):
-        photo = _read(image, base, keep_out, described, len(found))
+        photo = _read(image, known, keep_out, described, len(found))
         if photo is None:
             continue
         key = _key(photo.photo.url) or f"{photo.photo.caption}|{photo.photo.credit}"
@@ -90,7 +119,7 @@ def photos_of(
         if len(found) >= MAX_PHOTOS:
             break
     if not found and region is not tree:
-        found = _lead_above(region, base, keep_out, described)
+        found = _lead_above(region, known, keep_out, described)
     return tuple(found)
 
 
@@ -99,7 +128,10 @@ _LEAD_CLIMB: Final = 5
 
 
 def _lead_above(
-    region: HtmlElement, base: str, keep_out: set[HtmlElement], described: dict[str, tuple[str | None, str | None, str]]
+    region: HtmlElement,
+    known: _Images,
+    keep_out: set[HtmlElement],
+    described: dict[str, tuple[str | None, str | None, str]],
 ) -> list[FoundPhoto]:
     """The image that stands before an article without any, if it has words: some pages set it in a part of its own."""
     node = region
@@ -108,7 +140,7 @@ def _lead_above(
             if not isinstance(sibling.tag, str) or sibling.tag in ("nav", "aside", "footer"):
                 continue
             for image in list(sibling.iter(*PHOTO_TAGS))[:10]:
-                photo = _read(image, base, keep_out, described, 0)
+                photo = _read(image, known, keep_out, described, 0)
                 if photo is not None and photo.photo.credit and photo.photo.caption:
                     return [photo]
         parent = node.getparent()
@@ -208,20 +240,20 @@ def _in_same_part(element: HtmlElement, last: HtmlElement | None, container: Htm
 
 def _read(
     image: HtmlElement,
-    base: str,
+    known: _Images,
     keep_out: set[HtmlElement],
     described: dict[str, tuple[str | None, str | None, str]],
     position: int,
 ) -> FoundPhoto | None:
-    url = best_url(image, base)
-    if (url is None and not any(True for _ in image.iterancestors("figure"))) or _is_junk(image, url):
+    url = known.url(image)
+    if (url is None and not any(True for _ in image.iterancestors("figure"))) or known.junk(image):
         return None
-    scope = _scope(image, keep_out)
+    scope = _scope(image, known, keep_out)
     if _is_teaser(image, scope):
         return None
     alt = clean(image.get("alt") or "") or None
     caption = credit = _NOTHING
-    for more_caption, more_credit in _offers(image, scope, keep_out, described.get(_key(url)), alt):
+    for more_caption, more_credit in _offers(image, scope, keep_out, described.get(known.key(image)), alt):
         if not caption.text and not credit.text:
             caption = (
                 more_caption  # a caption is taken only where no words were found: sources tell the same in other words
@@ -391,20 +423,16 @@ def _is_teaser(image: HtmlElement, scope: HtmlElement) -> bool:
     )
 
 
-def _scope(image: HtmlElement, keep_out: set[HtmlElement]) -> HtmlElement:
+def _scope(image: HtmlElement, known: _Images, keep_out: set[HtmlElement]) -> HtmlElement:
     """The largest part around an image that holds no other photo and nothing of the article's text."""
     scope = image
-    own = _key(best_url(image, "http://x/"))
+    own = known.key(image)
     for level, ancestor in enumerate(image.iterancestors()):
         if ancestor in keep_out or level >= MAX_CLIMB or ancestor.tag in ("body", "main", "article"):
             break
-        others = [
-            i
-            for i in ancestor.iter(*PHOTO_TAGS)
-            if i is not image
-            and _key(best_url(i, "http://x/")) not in ("", own)
-            and not _is_junk(i, best_url(i, "http://x/"))
-        ]
+        others = any(
+            i is not image and known.key(i) not in ("", own) and not known.junk(i) for i in ancestor.iter(*PHOTO_TAGS)
+        )
         if others or len(ancestor.text_content()) > MAX_FIGURE_TEXT * 2:
             break
         scope = ancestor

@@ -89,10 +89,7 @@ class _Plain:
 
     def _add(self, start: int, end: int) -> None:
         piece = self._body[start:end]
-        if piece.isspace():
-            shown = " "
-        else:
-            shown = _shown(piece.decode(self._charset, "replace"))
+        shown = " " if piece.isspace() else _shown(piece.decode(self._charset, "replace"))
         led = shown[:1] == " "
         if led and self._spaced:
             shown = shown[1:]
@@ -168,7 +165,7 @@ class Finder:
             return self._find_shown(raw)
         if via == "json":
             plain, escaped = json.dumps(raw, ensure_ascii=False)[1:-1], json.dumps(raw)[1:-1]
-            forms = (plain, plain.replace("/", "\\/"), escaped, escaped.replace("/", "\\/"))
+            forms: tuple[str, ...] = (plain, plain.replace("/", "\\/"), escaped, escaped.replace("/", "\\/"))
         else:
             escaped = html.escape(raw)
             other = (escaped.replace("&#x27;", "'"), escaped.replace("&#x27;", "&#039;"))

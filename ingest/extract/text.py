@@ -96,27 +96,126 @@ def judge(tree: HtmlElement, url: str) -> list[str]:
 def body_of(
     tree: HtmlElement, blocks: Sequence[Block], *, url: str, article_body: str | None, titles: Sequence[str]
 ) -> Body:
-    """Choose the blocks of the article."""
-    certain_text = " " + " ".join(key_of(line) for line in judge(tree, url)) + " "
-    ld_text = " " + key_of(article_body or "") + " "
+    """Choose the blocks of the article.
+
+    The likeness of the page's paragraphs decides where it is sound, for it is the page's own word; trafilatura is
+    asked where it is not.
+    """
+    known = frozenset(key_of(t) for t in titles if t)
     keys = [key_of(b.text) for b in blocks]
-    in_judge = [bool(k) and f" {k} " in certain_text for k in keys]
+    ld_text = f" {key_of(article_body or '')} "
     in_ld = [len(k) > 12 and f" {k} " in ld_text for k in keys]
-    method = "trafilatura"
-    votes = in_judge
-    if sum(len(k) for k, v in zip(keys, in_ld, strict=True) if v) > 0.6 * len(ld_text) and len(ld_text) > 600:
-        votes = [a or b for a, b in zip(in_judge, in_ld, strict=True)]
-        method = "jsonld"
-    votes, method = _with_shape(blocks, votes, method)
+    shape = shape_votes(blocks)
+    if is_sound(blocks, shape):
+        votes, method = _with_ld(shape, in_ld, keys, ld_text, "shape")
+        body = _body(blocks, keys, votes, in_ld, known, method, beside=True)
+        if body.container is not None and not _left_open(blocks, body):
+            return body
+    certain_text = f" {' '.join(key_of(line) for line in judge(tree, url))} "
+    votes, method = _with_ld([bool(k) and f" {k} " in certain_text for k in keys], in_ld, keys, ld_text, "trafilatura")
+    votes, method = _with_shape(blocks, votes, shape, method)
     if not any(votes):
         votes, method = [_paragraph_like(b) for b in blocks], "length"
+    return _body(blocks, keys, votes, in_ld, known, method, beside=False)
+
+
+def _body(
+    blocks: Sequence[Block],
+    keys: Sequence[str],
+    votes: list[bool],
+    in_ld: Sequence[bool],
+    known: frozenset[str],
+    method: str,
+    *,
+    beside: bool,
+) -> Body:
     away = _away(blocks, votes)
     container = _container(blocks, votes, away)
     if container is None:
         return Body(blocks=(), container=None, method="none")
-    known = frozenset(key_of(t) for t in titles if t)
-    chosen = _without_kicker(blocks, _choose(blocks, votes, in_ld, away, container, known), known)
+    if beside:
+        votes = _with_siblings(blocks, votes, away)
+    chosen = _without_kicker(blocks, _choose(blocks, keys, votes, in_ld, away, container, known), known)
     return Body(blocks=tuple(chosen), container=container, method=method)
+
+
+def _with_ld(
+    votes: list[bool], in_ld: Sequence[bool], keys: Sequence[str], ld_text: str, method: str
+) -> tuple[list[bool], str]:
+    """The votes and, where the page shows most of a long articleBody of its JSON-LD, that too."""
+    shown = sum(len(k) for k, v in zip(keys, in_ld, strict=True) if v)
+    if len(ld_text) > 600 and shown > 0.6 * len(ld_text):
+        return [a or b for a, b in zip(votes, in_ld, strict=True)], "jsonld"
+    return votes, method
+
+
+#: Characters of like paragraphs from which on a page's own likeness is sound.
+SOUND: Final = 600
+#: Share of the running text of a page, parts beside the article left out, that like paragraphs must hold to be sound.
+SOUND_SHARE: Final = 0.5
+#: Share of the body's text that may be left undecided in its container.
+OPEN_SHARE: Final = 0.01
+
+
+def is_sound(blocks: Sequence[Block], shape: Sequence[bool]) -> bool:
+    """True where the paragraphs of one likeness are the bulk of the page's running text: nothing to weigh."""
+    shaped = sum(len(b.text) for b, v in zip(blocks, shape, strict=True) if v and not b.away)
+    running = sum(len(b.text) for b in blocks if _paragraph_like(b))
+    return sum(shape) >= 3 and shaped >= SOUND and shaped >= SOUND_SHARE * running
+
+
+def _left_open(blocks: Sequence[Block], body: Body) -> bool:
+    """True where the container holds text that is neither chosen nor named as something else."""
+    if body.container is None:
+        return True
+    parts = set(body.container.iter())
+    chosen = {b.order for b in body.blocks}
+    left = sum(
+        len(b.text)
+        for b in blocks
+        if b.order not in chosen and b.element in parts and not b.away and b.link_share < 0.4 and not _is_pointer(b)
+    )
+    return left > OPEN_SHARE * sum(len(b.text) for b in body.blocks)
+
+
+_PARAGRAPHS: Final = frozenset(("p", "li", "blockquote", "td", "dd", "dt", "pre", *HEADINGS))
+
+
+_WITHIN: Final = frozenset(("li", "ul", "ol", "dl", "blockquote", "table", "tbody", "tr", "td", "p"))
+
+
+def _with_siblings(blocks: Sequence[Block], votes: Sequence[bool], away: Sequence[str | None]) -> list[bool]:
+    """The votes and the paragraphs, list items and quotations that hang beside them.
+
+    Between the first and the last vote all of those count; before and after, what reads as a paragraph.
+    """
+    places = [i for i, v in enumerate(votes) if v and away[i] is None]
+    if not places:
+        return list(votes)
+    beside = {blocks[i].element.getparent() for i in places}
+    result = list(votes)
+    for i, block in enumerate(blocks):
+        if votes[i] or away[i] is not None or block.tag not in _PARAGRAPHS or not _hangs(block.element, beside):
+            continue
+        between = places[0] < i < places[-1]
+        result[i] = (between or len(block.text) >= LONG) and not _is_pointer(block)
+    return result
+
+
+def _hangs(element: HtmlElement, beside: set[HtmlElement | None]) -> bool:
+    """True for what hangs on a part that paragraphs hang on: itself, its list or quotation, or a wrapper around it.
+
+    A wrapper with pictures or links in it is a box of its own.
+    """
+    node = element
+    for _ in range(_WRAPPED):
+        parent = node.getparent()
+        if parent is None:
+            return False
+        if parent in beside:
+            return node.tag in _WITHIN or node.tag in HEADINGS or not any(True for _ in node.iter("img", "a"))
+        node = parent
+    return False
 
 
 def _runs(block: Block) -> bool:
@@ -128,12 +227,13 @@ def _paragraph_like(block: Block) -> bool:
     return not block.away and _runs(block)
 
 
-def _with_shape(blocks: Sequence[Block], votes: list[bool], method: str) -> tuple[list[bool], str]:
+def _with_shape(
+    blocks: Sequence[Block], votes: list[bool], shape: Sequence[bool], method: str
+) -> tuple[list[bool], str]:
     """The certain blocks and those of the page's dominant likeness, where the two agree.
 
     Where they share nothing, likeness goes alone only if it holds much more text than what was certain.
     """
-    shape = shape_votes(blocks)
     away = _away(blocks, votes)
     judged = sum(len(b.text) for b, v, r in zip(blocks, votes, away, strict=True) if v and not r and b.link_share < 0.5)
     shaped = sum(len(b.text) for b, v in zip(blocks, shape, strict=True) if v)
@@ -141,7 +241,7 @@ def _with_shape(blocks: Sequence[Block], votes: list[bool], method: str) -> tupl
     if shaped and common > 0.3 * min(judged, shaped):
         return [a or b for a, b in zip(votes, shape, strict=True)], method if common > 0.7 * shaped else "shape"
     if shaped > 2 * judged:
-        return shape, "shape"
+        return list(shape), "shape"
     return votes, method
 
 
@@ -226,6 +326,7 @@ def _signature(block: Block, container: HtmlElement | None) -> str:
 
 def _choose(
     blocks: Sequence[Block],
+    keys: Sequence[str],
     votes: Sequence[bool],
     in_ld: Sequence[bool],
     away: Sequence[str | None],
@@ -241,7 +342,7 @@ def _choose(
             tally[0 if votes[i] else 1] += len(blocks[i].text)
     chosen: list[Block] = []
     for i in inside:
-        block, key = blocks[i], key_of(blocks[i].text)
+        block, key = blocks[i], keys[i]
         sure = in_ld[i] and len(key) >= SURE
         if not _LETTER.search(key) or _is_title(key, block, titles):
             continue

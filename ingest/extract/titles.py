@@ -83,7 +83,10 @@ def title_of(sources: Sources, site_names: Sequence[str]) -> tuple[Found | None,
     if head is not None:
         text = clean(head.text_content())
         shown = Found(value=text, source="dom", path=path_of(head), raw=text)
+    trail = head is not None and any(a.tag in ("nav", "li") for a in head.iterancestors())
     offers = [f for f in (linked, shown, graph) if f and f.value]
+    if trail and linked is not None and linked.value:
+        return linked, head  # an `h1` that ends a trail of links is a name for the page, no headline
     for i, first in enumerate(offers):
         if any(words_of(first.value) == words_of(other.value) for other in offers[i + 1 :]):
             return first, head
