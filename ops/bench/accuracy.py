@@ -5,8 +5,8 @@
 `corpus/score.py` of the data folder is run as it stands, so that there is one judge. The article-extraction-benchmark's
 metric is defined by its authors (scrapinghub/article-extraction-benchmark, evaluate.py); `shingle_score` follows that
 definition. Extractors that do not resolve together with ours run in the environment that `make test-interop` makes.
-`--parts` also judges the outlets in two parts, chosen by a digest of the outlet's name: rules are to be made with one in
-sight, and hold on both.
+`--parts` also judges the outlets in two parts, chosen by a digest of the outlet's name: rules are made with one in
+sight, and must hold on both.
 """
 
 from __future__ import annotations
