@@ -102,6 +102,10 @@ class StoreError(ServiceError):
     """The object store failed or refused."""
 
 
+class SegmentElsewhere(ServiceError):
+    """The record stands in a segment that another machine is still writing: readable once that one is sealed."""
+
+
 class CatalogError(ServiceError):
     """The catalog's database failed or refused."""
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 
 from schemas.captures import RecordRef
 from schemas.entries import segment_entry
-from schemas.errors import DamageError, NotFound, StoreError
+from schemas.errors import DamageError, NotFound, SegmentElsewhere, StoreError
 from schemas.instants import to_micros
 from storage.blobs import BlobStore
 from storage.catalog import Catalog
@@ -190,7 +190,10 @@ class Segments:
         return self._store.open(object_key(name))
 
     def member(self, row: RecordRow) -> bytes:
-        """The gzip member of one record as it stands. Raises DamageError where the segment lacks it."""
+        """The gzip member of one record as it stands.
+
+        Raises DamageError where the segment lacks it, SegmentElsewhere where it is another machine's open segment.
+        """
         path = self.locate(row.segment)
         if path is not None:
             try:
@@ -203,11 +206,21 @@ class Segments:
         try:
             data = self._store.get(object_key(row.segment), start=row.offset, length=row.length)
         except NotFound as error:
+            self._refuse_elsewhere(row)
             raise DamageError(
                 f"segment {row.segment} of record {row.record_id} is missing",
                 remedy="run `pressmark audit --full`",
             ) from error
         return self._whole(row, data)
+
+    def _refuse_elsewhere(self, row: RecordRow) -> None:
+        with self._catalog.read() as tx:
+            segment = tx.segments.get(row.segment)
+        if segment is not None and segment.state == "open" and segment.worker != self._worker:
+            raise SegmentElsewhere(
+                f"record {row.record_id} stands in a segment that worker {segment.worker} is still writing",
+                remedy="ask again once that machine has sealed it, in an hour at the latest",
+            )
 
     @staticmethod
     def _whole(row: RecordRow, data: bytes) -> bytes:

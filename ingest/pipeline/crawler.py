@@ -21,7 +21,7 @@ from ingest.pipeline.values import CrawlSettings, Tally, settled, words_of
 from ingest.recorder import Recorder
 from schemas.articles import Article, OutletRef
 from schemas.captures import Capture, Context, Role
-from schemas.errors import ExtractionError, InvalidValue
+from schemas.errors import ExtractionError, InvalidValue, SegmentElsewhere
 from schemas.frontier import Item, ItemState, SourceState
 from schemas.instants import to_micros
 from schemas.outlets import Outlet
@@ -175,7 +175,7 @@ class Crawler:
         try:
             body, _ = await asyncio.to_thread(self.archive.entity, capture)
             listing = listing_of(capture, body, home=source.kind == "home")
-        except InvalidValue as error:
+        except (InvalidValue, SegmentElsewhere) as error:
             self._poll_failed(outlet, source, capture, f"cannot be read as a {source.kind}: {error}")
             return
         items = listing.items
@@ -194,7 +194,7 @@ class Crawler:
                 return (), 0
             body, _ = await asyncio.to_thread(self.archive.entity, capture)
             return self._announce(outlet, listing_of(capture, body, home=False).items, capture)
-        except (InvalidValue, HostBusy) as error:
+        except (InvalidValue, SegmentElsewhere, HostBusy) as error:
             self.say(f"{outlet.id}: sitemap {url} was left out: {error}")
             return (), 0
 
@@ -292,6 +292,8 @@ class Crawler:
             article = await self._extract(outlet, capture, body, headers)
             if article.wall is not None:
                 raise ExtractionError(f"a wall stands before the page ({article.wall})", code=f"wall-{article.wall}")
+        except SegmentElsewhere:
+            return None, False  # stays pending: the machine that has it reads it, or we do once it is sealed
         except (ExtractionError, InvalidValue) as error:
             code = error.code if isinstance(error, ExtractionError) else "content-encoding"
             await asyncio.to_thread(self.archive.extraction_failed, capture, code, EXTRACTOR.identity)
@@ -321,21 +323,22 @@ class Crawler:
 
     async def derive_pending(self, outlets: Sequence[str] | None = None) -> int:
         """Read captures that no article was made of yet (a stop, or a rebuild, came between); how many."""
-        done = 0
+        tried: set[str] = set()
         with self.archive.catalog.read() as tx:
             known = {o.id: o for o in tx.outlets.all(removed=True)}
         while not self.stopping.is_set():
             with self.archive.catalog.read() as tx:
-                batch = tx.captures.pending(BATCH, outlets)
+                waiting = tx.captures.pending(BATCH + len(tried), outlets)
+            batch = [capture for capture in waiting if capture.id not in tried]
             if not batch:
                 break
             for capture in batch:
+                tried.add(capture.id)
                 version, new = await self.derive(_outlet_of(capture, known), capture)
                 item = self._unsettled(capture) if capture.kind != "import" else None
                 if item is not None:
                     self._settle(item, capture, version, new=new)
-                done += 1
-        return done
+        return len(tried)
 
     def _unsettled(self, capture: Capture) -> ItemState | None:
         """The item of a capture, where it knows of none as new: the stop came between keeping and noting it.

@@ -22,7 +22,7 @@ from ingest.pipeline.claims import CatalogClaims
 from ingest.pipeline.values import CrawlSettings, Tally
 from ingest.recorder import Cookies, Recorder
 from schemas.captures import Capture, Context, Ending, Exchange, Role
-from schemas.errors import InvalidValue
+from schemas.errors import InvalidValue, SegmentElsewhere
 from schemas.http1 import parse_response
 from schemas.instants import to_micros
 from schemas.urls import origin_of
@@ -168,7 +168,10 @@ class Fetcher:
             capture = next(iter(tx.captures.for_url(f"{origin}/robots.txt")), None)
         if capture is None or not capture.usable or self._now() - to_micros(capture.date) > ROBOTS_AGE:
             return None
-        body, _ = await asyncio.to_thread(self._archive.entity, capture)
+        try:
+            body, _ = await asyncio.to_thread(self._archive.entity, capture)
+        except SegmentElsewhere:
+            return None
         robots = robots_policy(capture.status, body, agent=self._settings.user_agent)
         return robots, to_micros(capture.date) + ROBOTS_AGE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,13 +17,14 @@ import pytest
 from schemas.bundles import verify_bundle
 from schemas.captures import Context, Ending, Exchange, Role
 from schemas.entries import Entry
-from schemas.errors import ArchiveMissing, InvalidValue, NotFound, UsageError
+from schemas.errors import ArchiveMissing, InvalidValue, NotFound, SegmentElsewhere, UsageError
 from schemas.records import record_digest
 from storage.archive import Archive
 from storage.evidence import prove
 from storage.segments import name_of_key
 from storage.warc import read_segment
 from tests.support.archives import ARTICLE, START, add_outlet, exchange, fill, page, read_article, settings
+from tests.support.services import Bucket
 
 
 @pytest.fixture(params=["folder", pytest.param("services", marks=[pytest.mark.postgres, pytest.mark.s3])])
@@ -165,6 +167,25 @@ def test_a_bundle_convinces_a_stranger(archive: Archive, tmp_path: Path, what: s
         text=True, check=False)  # fmt: skip
     assert stranger.returncode == 0, stranger.stderr
     assert "VERIFIED" in stranger.stdout
+
+
+@pytest.mark.postgres
+@pytest.mark.s3
+def test_what_another_machine_is_still_writing_can_be_read_once_it_is_sealed(
+    tmp_path: Path, postgres_url: str, s3_bucket: Bucket
+) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (settings(f, catalog=postgres_url, objects=s3_bucket.url) for f in folders)
+    with Archive.create(first) as one:
+        shutil.copytree(folders[0] / "keys", folders[1] / "keys")
+        with Archive.open(second) as two:
+            (capture,) = one.deposit([(exchange("/a", page(1)), ARTICLE)])
+            with pytest.raises(SegmentElsewhere, match="still writing"):
+                two.entity(capture)
+            one.seal()
+            assert two.entity(capture)[0] == page(1)
 
 
 def test_there_is_no_proof_of_what_is_not_there(archive: Archive) -> None:
