@@ -64,7 +64,7 @@ class _Plain:
         self._body = body
         self._charset = charset
         self._ranges = _ranges(body, _MARKUP, start)
-        self._position = start  # how far the body was read
+        self.position = start  # how far the body was read
         self._parts: list[str] = []  # what was read and is not yet in the text
         self._at: list[int] = []  # where a piece starts in the plain text
         self._pieces: list[tuple[int, int, bool]] = []  # its bytes; whether its leading space fell out
@@ -75,10 +75,10 @@ class _Plain:
         """Read on until the text has a length, or to the end."""
         while self._length < length and not self.ended:
             begin, end = next(self._ranges, (len(self._body), len(self._body)))
-            if begin > self._position:
-                self._add(self._position, begin)
+            if begin > self.position:
+                self._add(self.position, begin)
             self.ended = begin >= len(self._body)
-            self._position = end
+            self.position = end
         self.text += "".join(self._parts)
         self._parts.clear()
 
@@ -156,6 +156,7 @@ class Finder:
         self._window: _Plain | None = None  # read from the place of the first string that does not stand as it is
         self._whole: _Plain | None = None
         self._cursor = 0  # bytes: the end of the last place found
+        self._first = 0  # likewise of the first
 
     def find(self, raw: str | None, *, via: str) -> Span | None:
         """The first place where a raw string stands; `via` as in `Span`."""
@@ -177,8 +178,8 @@ class Finder:
         return None
 
     def rewind(self) -> None:
-        """Look from the start again: what comes next does not follow what was found."""
-        self._cursor = 0
+        """Look from the first place found again: what comes next does not follow what was found last."""
+        self._cursor = self._first
 
     def _literal(self, form: str, raw: str, via: str) -> Span | None:
         needle = self._encoded(form)
@@ -203,6 +204,7 @@ class Finder:
         )
         if span is not None:
             self._cursor = span.end
+            self._first = self._first or span.end
         return span
 
     def _visible(self, needle: bytes, raw: str, start: int, stop: int) -> Span | None:
@@ -233,7 +235,7 @@ class Finder:
 
     def _ahead(self, raw: str) -> Span | None:
         """Tokenized from the last place found on, a little further than the string is long."""
-        if self._window is None or self._window.start > self._cursor:
+        if self._window is None or not self._window.start <= self._cursor <= self._window.position:
             self._window = _Plain(self._body, self._charset, self._cursor)
         start = self._window.at(self._cursor)
         self._window.read_to(start + 2 * len(raw) + _AHEAD)
