@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -133,16 +133,25 @@ def need_contact(settings: Settings, outlets: list[Outlet]) -> None:
     """No crawl of a public address without somebody to complain to. Raises SettingsError."""
     if settings.operator.contact:
         return
-    public = [o for o in outlets if not _is_private(o.url)]
-    if public and not settings.crawl.connect_to:
+    public = [o for o in outlets if not _is_private(host_of(o.url)) and not _kept_home(o, settings.crawl.connect_to)]
+    if public:
         raise SettingsError(
             f"no contact is set and {public[0].url} is public",
             remedy="set [operator] contact in pressmark.toml to an e-mail address or URL at which you are reached",
         )
 
 
-def _is_private(url: str) -> bool:
-    host = host_of(url)
+def _kept_home(outlet: Outlet, connect_to: Sequence[str]) -> bool:
+    """Whether what is asked of an outlet's host goes to a private address instead (`connect_to`)."""
+    for entry in connect_to:
+        source, _, rest = entry.partition(":")
+        target = rest.partition(":")[2].rpartition(":")[0]
+        if source in ("", host_of(outlet.url)) and _is_private(target):
+            return True
+    return False
+
+
+def _is_private(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

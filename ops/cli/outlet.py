@@ -52,7 +52,7 @@ def add_outlets(directory: Path | None, tables: Sequence[OutletTable], *, allow:
 
     settings = settings_of(directory, allow)
     wanted = [_outlet(table) for table in tables]
-    need_contact(settings, [outlet for outlet in wanted if not outlet.sources])
+    need_contact(settings, wanted)
     with open_archive(settings, mend=True, say=say) as archive, extract_pool(settings) as pool:
         try:
             return asyncio.run(_add_all(archive, settings, pool, wanted))
