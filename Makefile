@@ -14,6 +14,8 @@ JOBS ?= 2
 
 # Articles of `make bench-trace`; those of `make bench` are few.
 ARTICLES ?= 100000
+# Pages of `make bench-corpus`, and what scores the articles made of them.
+CORPUS ?= ../shared/corpus
 
 # The newest interpreter on the path that the locks cover, unless PYTHON names one.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -29,7 +31,7 @@ FLOORS := schemas storage ingest ops
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy bench-trace lock clean
+.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy bench-trace bench-corpus lock clean
 
 help:
 	@echo 'make install         .venv with everything locked, and the command .venv/bin/pressmark'
@@ -42,6 +44,7 @@ help:
 	@echo 'make bench           speed side by side with what else one would use'
 	@echo 'make bench-accuracy  extraction against ground truth (needs the data folder)'
 	@echo 'make bench-trace     fragments traced in an archive of ARTICLES=100000 synthetic articles'
+	@echo 'make bench-corpus    real pages crawled as if they were the web, killed, rebuilt, counted (data folder)'
 	@echo 'make lock            resolve the locks anew (needs uv)'
 
 install: $(STAMP)
@@ -88,6 +91,9 @@ bench-accuracy: install
 
 bench-trace: install
 	$(BIN)/python -m ops.bench tracing --articles $(ARTICLES)
+
+bench-corpus: install
+	$(BIN)/python -m ops.bench.corpus_run --manifest $(CORPUS)/newsrooms/truth.jsonl --score $(CORPUS)/score.py
 
 # --universal: one file for every interpreter and system; no index is recorded, so the file names no address.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
