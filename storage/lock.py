@@ -38,9 +38,10 @@ class CrawlLock:
             raise ArchiveLocked(
                 f"process {holder} crawls this archive already", remedy="wait for it or stop it"
             ) from error
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n".encode())
-        self._file.flush()
+        with disk_errors(f"cannot write {self._path}"):
+            self._file.truncate(0)
+            self._file.write(f"{os.getpid()}\n".encode())
+            self._file.flush()
         return self
 
     def __exit__(

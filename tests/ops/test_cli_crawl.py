@@ -120,6 +120,14 @@ def test_a_dead_host_is_an_attempt(archive: Pressmark) -> None:
     intact(archive)
 
 
+def test_a_homepage_that_cannot_be_decoded_is_polled_all_the_same(archive: Pressmark, room: Newsroom) -> None:
+    room.page("/", b"\0\1\2", headers=[("Content-Encoding", "zork")])
+    added = archive("outlet", "add", room.url("/"), "--json").done()
+    assert "cannot be read" in added.err
+    assert [source["kind"] for source in added.values[0]["sources"]] == ["home"]
+    intact(archive)
+
+
 def test_an_address_that_is_not_public_is_not_asked(pressmark: Pressmark, room: Newsroom) -> None:
     room.page("/", page(1))
     pressmark("init").done()
