@@ -1,7 +1,7 @@
 """Who lives: advisory locks that name their holder and die with it.
 
-`CrawlLock` keeps a second crawler off a folder; `Presence` tells the leases of the living from those that a killed
-process left. What a lease is worth is left to the catalog.
+`CrawlLock` keeps a second crawler off a folder, `mending` a second start. `Presence` tells the leases of the living
+from those that a killed process left. What a lease is worth is left to the catalog.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -49,6 +50,17 @@ class CrawlLock:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+
+@contextlib.contextmanager
+def mending(directory: Path) -> Iterator[None]:
+    """Wait until nobody else mends this folder, then be the one who does. Raises DiskError."""
+    with contextlib.ExitStack() as stack:
+        path = directory / "mending"
+        with disk_errors(f"cannot lock {path}"):
+            file = stack.enter_context(path.open("ab"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Presence:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from schemas.articles import Article
 from schemas.entries import Entry
-from schemas.errors import DamageError
+from schemas.errors import DamageError, DiskError, StoreError
 from storage import events
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.disk import disk_errors
 from storage.events import Event
+from storage.lock import mending
 from storage.log.sequencer import append
 from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, fsync_rename, hash_stream, object_key
 from storage.warc import cut_tail, is_abandoned, scan_segment
@@ -29,14 +30,28 @@ def recover(archive: Archive) -> list[str]:
     """
     archive.log.check_start()
     said: list[str] = []
-    for path in archive.segments.left_open():
-        if is_abandoned(path):
-            said += _finish(archive, path)
-    for path in archive.segments.waiting():
-        archive.segments.put(path)
-        said.append(f"stored segment {path.name.removesuffix(SEALED_SUFFIX)}")
-    said += _losses(archive)
+    with mending(archive.directory):
+        for path in archive.segments.left_open():
+            if is_abandoned(path):
+                said += _finish(archive, path)
+        for path in archive.segments.waiting():
+            if _store(archive, path):
+                said.append(f"stored segment {path.name.removesuffix(SEALED_SUFFIX)}")
+        said += _losses(archive)
     return said
+
+
+def _store(archive: Archive, path: Path) -> bool:
+    """Put a sealed segment to the store; False where the process that sealed it was quicker."""
+    try:
+        archive.segments.put(path)
+    except (DiskError, StoreError):
+        with archive.catalog.read() as tx:
+            row = tx.segments.get(path.name.removesuffix(SEALED_SUFFIX))
+        if path.exists() or row is None or row.state != "sealed":
+            raise
+        return False
+    return True
 
 
 def _finish(archive: Archive, path: Path) -> list[str]:

@@ -159,3 +159,50 @@ def test_cutting_changes_nothing_that_is_whole(folder: Path) -> None:
     size = path.stat().st_size
     assert cut_tail(path, size) == 0
     assert path.stat().st_size == size
+
+
+def test_two_that_start_at_once_mend_a_segment_once(folder: Path) -> None:
+    run_and_kill(folder, "fill(archive, 2)")
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom storage.archive import Archive\n"
+        "from storage.recovery import recover\nfrom tests.support.archives import settings\n"
+        f"with Archive.open(settings(Path({str(folder)!r}))) as archive:\n"
+        "    print('ready', flush=True); sys.stdin.readline(); recover(archive)\n"
+    )
+    children = [
+        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    assert [child.communicate() and child.returncode for child in children] == [0, 0, 0]
+    with reopened(folder) as archive, archive.catalog.read() as tx:
+        assert recover(archive) == []
+        assert [s.state for s in tx.segments.all()] == ["sealed", "sealed"]
+        assert sum(e.type == "segment" for e in tx.log.entries()) == 2
+
+
+def test_a_segment_that_its_own_process_stores_meanwhile_is_no_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`prove` starts while a service rotates: both see the sealed segment, the service is quicker."""
+    with reopened(folder) as service, reopened(folder) as other:
+        add_outlet(service)
+        (writer,) = service.segments._writers.values()
+        path = writer.seal()
+        service.segments._writers.clear()
+        late = other.store.put_file
+
+        def put_file(key: str, there: Path) -> None:
+            service.segments.put(path)
+            late(key, there)
+
+        monkeypatch.setattr(other.store, "put_file", put_file)
+        assert recover(other) == []
+        with service.catalog.read() as tx:
+            assert sum(e.type == "segment" for e in tx.log.entries()) == 1
