@@ -38,7 +38,7 @@ help:
 	@echo 'make demo            a small newspaper on loopback, crawled, proved and traced'
 	@echo 'make test            the quick selection: Python, git and make are all it needs'
 	@echo 'make test-long       everything but services and interop, with full counts'
-	@echo 'make test-services   against Ceph and a browser of the system'
+	@echo 'make test-services   against a Ceph gateway of the system (radosgw ceph-mon ceph-osd ceph-common)'
 	@echo 'make test-interop    against rivals and oracles, each in an environment of its own'
 	@echo 'make lint            ruff, mypy --strict, import contracts'
 	@echo 'make bench           speed side by side with what else one would use'
@@ -66,10 +66,10 @@ test: install
 test-long: install
 	PRESSMARK_LONG=1 $(BIN)/python -m pytest -q -n $(JOBS) -m "not services and not interop"
 
-# pytest answers 5 where nothing is selected; the message then says so, and that is no failure here.
 test-services: install
-	$(BIN)/python -m pytest -q -m services || test $$? -eq 5
+	$(BIN)/python -m pytest -q -m services
 
+# pytest answers 5 where nothing is selected; the message then says so, and that is no failure here.
 test-interop: install $(INTEROP_STAMPS)
 	PRESSMARK_INTEROP="$(CURDIR)" $(BIN)/python -m pytest -q -m interop || test $$? -eq 5
 
