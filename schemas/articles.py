@@ -16,7 +16,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas import canonical
@@ -157,10 +157,6 @@ class Article:
     def text(self) -> str:
         """The paragraphs joined by a blank line, NFC."""
         return text_of(self.paragraphs)
-
-    def with_version(self, version: int) -> Article:
-        """The same content as the n-th version."""
-        return replace(self, version=version)
 
     def to_json(self) -> dict[str, Any]:
         """The whole object as JSON values, in the documented order."""

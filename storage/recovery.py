@@ -19,8 +19,8 @@ from storage.disk import disk_errors
 from storage.events import Event
 from storage.lock import mending
 from storage.log.sequencer import append
-from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, fsync_rename, hash_stream, object_key
-from storage.warc import cut_tail, is_abandoned, scan_segment
+from storage.segments import fsync_rename, hash_stream, object_key
+from storage.warc import OPEN_SUFFIX, SEALED_SUFFIX, cut_tail, is_abandoned, scan_segment
 
 
 def recover(archive: Archive) -> list[str]:

@@ -24,11 +24,8 @@ from storage.catalog import Catalog
 from storage.catalog.values import RecordRow
 from storage.disk import disk_errors, sync_folder
 from storage.log.sequencer import append
-from storage.warc import Draft, SegmentWriter
+from storage.warc import OPEN_SUFFIX, SEALED_SUFFIX, Draft, SegmentWriter
 
-SEALED_SUFFIX: Final = ".warc.gz"
-OPEN_SUFFIX: Final = ".warc.gz.open"
-KINDS: Final = ("warc", "text")
 #: Bytes read at a time where a whole file is hashed.
 CHUNK: Final = 1 << 20
 _NAME: Final = re.compile(r"(warc|text)-(\d{4})(\d{2})(\d{2})\d{6}-[a-z0-9]+-[0-9a-f]{8}")

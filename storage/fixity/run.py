@@ -27,7 +27,8 @@ from storage.fixity.snapshots import SnapshotAudit
 from storage.imports import META, ImportedFile
 from storage.log.fsck import check_log
 from storage.log.tree import PREFIX as LOG_PREFIX
-from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, name_of_key
+from storage.segments import name_of_key
+from storage.warc import OPEN_SUFFIX, SEALED_SUFFIX
 
 #: Rows or keys looked at in one transaction: a snapshot held for longer would keep old pages of the whole
 #: catalog.

@@ -17,8 +17,8 @@ from storage import events
 from storage.blobs import BlobStore
 from storage.disk import disk_errors
 from storage.events import Event
-from storage.segments import OPEN_SUFFIX, SEALED_SUFFIX, name_of_key, object_key
-from storage.warc import Stored, is_abandoned, read_segment
+from storage.segments import name_of_key, object_key
+from storage.warc import OPEN_SUFFIX, SEALED_SUFFIX, Stored, is_abandoned, read_segment
 
 #: Bytes read at a time where records are read in the log's order: one request brings many small ones.
 BLOCK: Final = 1 << 20

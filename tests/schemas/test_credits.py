@@ -111,5 +111,7 @@ def test_stripping_a_lead_is_settled(case: tuple[str, str, tuple[str, ...], tupl
 def test_long_strings_cost_little(size: int) -> None:
     for unit in ("(", "Photo by ", "© ", "a/", "/ ", "foto ", ". ", "提供"):
         text = unit * (size // len(unit))
-        split_caption_credit(text)
-        parse_credit(text)
+        caption, credit = split_caption_credit(text)
+        assert caption in text
+        assert credit is None or credit in text
+        assert parse_credit(text).raw == text
