@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.canonical import dumps, loads
-from schemas.checkpoints import VerifierKey
+from schemas.checkpoints import MAX_SIGNATURES, VerifierKey
+from schemas.cosignatures import WITNESS_TYPES
 from schemas.digests import Digest
 from schemas.entries import RECORD_ROLES
 from schemas.errors import InvalidValue
@@ -38,17 +39,26 @@ CHECKPOINT: Final = "checkpoint"
 LOG_KEY: Final = "log.vkey"
 MANIFEST: Final = "manifest.json"
 TIMESTAMP: Final = "timestamp/"
+WITNESSES: Final = "witness.vkeys"
+HANDOVERS: Final = "keys/"
 
-SUBJECT_KINDS: Final = ("capture", "article", "snapshot")
+SUBJECT_KINDS: Final = ("capture", "article", "snapshot", "import", "redaction")
+
+#: The role of a part that is a log entry and nothing behind it.
+ENTRY_ROLE: Final = "entry"
+
+#: Timestamps of one checkpoint, each by another authority.
+MAX_TIMESTAMPS: Final = 16
 
 _RECORD_NAME: Final = re.compile(r"records/[0-9a-z-]{1,80}\.warc\.gz")
-_TIMESTAMP_NAME: Final = re.compile(r"timestamp/[0-9A-Za-z._-]{1,80}")
+_TIMESTAMP_NAME: Final = re.compile(r"timestamp/(response|request|chain)((?:-[0-9]{1,2})?)\.(tsr|tsq|pem)")
+_TIMESTAMP_FILES: Final = ("response.tsr", "request.tsq", "chain.pem")
 _SUM_LINE: Final = re.compile(r"([0-9a-f]{64})  ([0-9A-Za-z./_-]{1,200})")
 
 # The date of every zip member: the first that the format can hold, for a bundle has no date of its own.
 _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
-_README_TEXT: Final = """\
+_README_TEXT: Final = r"""\
 Evidence bundle of the archive {origin}
 Subject: {kind} {id}
 
@@ -59,15 +69,25 @@ it you learn only that the bundle fits the key that lies in it (log.vkey).
 
 Check it by hand:
   1. sha256sum -c SHA256SUMS
-  2. For each line of the list below: gunzip -c RECORD | sha256sum
+  2. For each line of the list below that names a record: gunzip -c RECORD | sha256sum
      gives the digest that ENTRY names for that role.
   3. PROOF leads from ENTRY to the root in the file checkpoint, by the rules of
-     RFC 6962 section 2.1.1 (format: c2sp.org/tlog-proof).
+     RFC 6962 section 2.1.1 (format: c2sp.org/tlog-proof). The leaf that it starts
+     from: (printf '\000'; cat ENTRY) | sha256sum
   4. checkpoint is a signed note (c2sp.org/signed-note): an Ed25519 signature by
      the key in log.vkey over the text before the empty line.
-  5. Where there is a folder timestamp: openssl ts -verify -data TEXT
-     -in timestamp/response.tsr -CAfile timestamp/chain.pem
-     where TEXT is a file with the text before the empty line of checkpoint.
+         sed '/^$/,$d' checkpoint > text
+         sed '1,/^$/d' checkpoint | head -n 1 | sed 's/.* //' | base64 -d | tail -c 64 > signature
+         (printf '\060\052\060\005\006\003\053\145\160\003\041\000'
+          sed 's/^[^+]*+[^+]*+//' log.vkey | base64 -d | tail -c 32) > key.der
+         openssl pkeyutl -verify -pubin -keyform DER -inkey key.der \
+             -rawin -in text -sigfile signature
+  5. Where there is a folder timestamp:
+         openssl ts -reply -in timestamp/response.tsr -text
+         openssl ts -verify -data text -in timestamp/response.tsr -CAfile timestamp/chain.pem
+     with the file text from step 4; the first says when. Where there are several,
+     their files are numbered. chain.pem came with the bundle: that it leads to the
+     authority which it names is yours to find out.
 
 {listing}
 What this proves: the archive that holds the key committed to exactly these
@@ -107,7 +127,10 @@ class BundleEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """One part of `bundle.json`: a record (or a snapshot's manifest), the entry and proof that hold it."""
+    """One part of `bundle.json`: a record (or a snapshot's manifest), the entry and proof that hold it.
+
+    Of a part that is an entry and no more, `record` is that entry.
+    """
 
     role: str
     record: str
@@ -123,6 +146,7 @@ class Layout:
     origin: str
     subject: Subject
     parts: tuple[Part, ...]
+    handovers: tuple[int, ...] = ()  # log indices of the key entries that lead from older keys to log.vkey, in order
 
     def encode(self) -> bytes:
         """The bytes of `bundle.json`."""
@@ -131,7 +155,8 @@ class Layout:
             for p in self.parts
         ]
         subject = {"kind": self.subject.kind, "id": self.subject.id}
-        return dumps({"format": BUNDLE_FORMAT, "origin": self.origin, "subject": subject, "parts": parts})
+        value = {"format": BUNDLE_FORMAT, "origin": self.origin, "subject": subject, "parts": parts}
+        return dumps({**value, "handovers": list(self.handovers)} if self.handovers else value)
 
     @classmethod
     def decode(cls, data: bytes) -> Layout:
@@ -144,6 +169,7 @@ class Layout:
                 origin=value["origin"],
                 subject=Subject(kind=value["subject"]["kind"], id=value["subject"]["id"]),
                 parts=tuple(Part(**part) for part in value["parts"]),
+                handovers=tuple(value.get("handovers", ())),
             )
         except (KeyError, TypeError) as error:
             raise InvalidValue(f"bundle.json lacks or has a wrong field: {error}") from error
@@ -156,13 +182,17 @@ class Layout:
             _check_part(part)
         if len({part.record for part in found.parts}) != len(found.parts):
             raise InvalidValue("bundle.json names a record twice")
+        numbers = list(found.handovers)
+        if any(type(n) is not int or n < 0 for n in numbers) or numbers != sorted(set(numbers)):
+            raise InvalidValue("the handovers in bundle.json are not log indices in order")
         return found
 
     @property
     def names(self) -> set[str]:
-        """Every part that it accounts for, timestamps and SHA256SUMS apart."""
+        """Every part that it accounts for; timestamps, keys of witnesses and SHA256SUMS apart."""
         own = {README, PROGRAM, LAYOUT, CHECKPOINT, LOG_KEY}
-        return own | {name for p in self.parts for name in (p.record, p.entry, p.proof)}
+        handed = {name for index in self.handovers for name in handover_names(index)}
+        return own | handed | {name for p in self.parts for name in (p.record, p.entry, p.proof)}
 
 
 def build_bundle(
@@ -175,11 +205,16 @@ def build_bundle(
     verify_py: str,
     timestamp: Mapping[str, bytes] | None = None,
     manifest: tuple[int, bytes] | None = None,
+    bare: Sequence[int] = (),
+    witnesses: Sequence[VerifierKey] = (),
+    handovers: Sequence[BundleEntry] = (),
 ) -> bytes:
     """Assemble the zip of an evidence bundle. Pure: the same arguments give the same bytes.
 
-    `timestamp` maps bare file names (response.tsr, chain.pem, request.tsq) to bytes. `manifest` is, for a
-    snapshot, the log index of its entry and the bytes of its manifest.json. Raises InvalidValue where a
+    `timestamp` maps bare file names (response.tsr, chain.pem, request.tsq; a second one's response-2.tsr, …) to bytes.
+    `manifest` is, for a snapshot, the log index of its entry and the bytes of its manifest.json. `bare` are the indices
+    of entries that are parts themselves. `witnesses` are the keys of the cosignatures on the checkpoint. `handovers`
+    are key entries, each with its proof under a checkpoint that the older key signed. Raises InvalidValue where a
     record's entry is not given.
     """
     parts = [
@@ -205,10 +240,18 @@ def build_bundle(
             )
         )
         files[MANIFEST] = data
+    for index in bare:
+        name = entry_name(index)
+        parts.append(Part(role=ENTRY_ROLE, record=name, entry=name, proof=proof_name(index), index=index))
+    for handed in handovers:
+        files.update(zip(handover_names(handed.index), (handed.entry, handed.proof), strict=True))
+    if witnesses:
+        files[WITNESSES] = print_witnesses(witnesses)
     for entry in entries:
         files[entry_name(entry.index)] = entry.entry
         files[proof_name(entry.index)] = entry.proof
-    layout = Layout(origin=vkey.name, subject=subject, parts=tuple(parts))
+    given = tuple(handed.index for handed in handovers)
+    layout = Layout(origin=vkey.name, subject=subject, parts=tuple(parts), handovers=given)
     files[LAYOUT] = layout.encode()
     Layout.decode(files[LAYOUT])
     files[CHECKPOINT] = checkpoint
@@ -217,7 +260,7 @@ def build_bundle(
     files[README] = readme_text(layout).encode("utf-8")
     for name, data in (timestamp or {}).items():
         files[TIMESTAMP + name] = data
-    accounted = layout.names | {name for name in files if _TIMESTAMP_NAME.fullmatch(name)}
+    accounted = layout.names | {name for name in files if is_optional(name)}
     if accounted != set(files):
         raise InvalidValue(
             f"parts and entries of the bundle do not fit: {sorted(accounted ^ set(files))[:3]}"
@@ -285,6 +328,8 @@ def parse_zip(data: bytes) -> dict[str, bytes]:
             if len(set(names)) != len(names):
                 raise InvalidValue("the zip holds two parts of one name")
             return {info.filename: _read_member(box, info) for info in infos}
+    except InvalidValue:
+        raise
     except _ZIP_ERRORS as error:
         raise InvalidValue(f"the zip cannot be read: {error}") from error
 
@@ -298,7 +343,7 @@ _ZIP_ERRORS: Final = (
     OSError,
     NotImplementedError,
     RuntimeError,
-    UnicodeError,
+    ValueError,  # UnicodeError, and offsets before the file's start
     OverflowError,
 )
 
@@ -321,17 +366,63 @@ def proof_name(index: int) -> str:
     return f"proofs/{index}.tlog-proof"
 
 
-def is_timestamp_name(name: str) -> bool:
-    """True for a file of the folder timestamp."""
-    return _TIMESTAMP_NAME.fullmatch(name) is not None
+def handover_names(index: int) -> tuple[str, str]:
+    """Where the key entry of that log index lies in a bundle, and its proof under the older key's checkpoint."""
+    return f"{HANDOVERS}{index}.json", f"{HANDOVERS}{index}.tlog-proof"
+
+
+def is_optional(name: str) -> bool:
+    """True for what bundle.json need not name: files of the folder timestamp, the keys of witnesses."""
+    match = _TIMESTAMP_NAME.fullmatch(name)
+    return name == WITNESSES or (match is not None and f"{match[1]}.{match[3]}" in _TIMESTAMP_FILES)
+
+
+def timestamp_sets(parts: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
+    """The timestamps of a bundle: the name of each response -> its files under their unnumbered names.
+
+    Raises InvalidValue where one lacks its response or chain, or there are too many.
+    """
+    sets: dict[str, dict[str, bytes]] = {}
+    for name in sorted(parts):
+        if (match := _TIMESTAMP_NAME.fullmatch(name)) is not None:
+            response = f"{TIMESTAMP}response{match[2]}.tsr"
+            sets.setdefault(response, {})[f"{match[1]}.{match[3]}"] = parts[name]
+    for response, files in sets.items():
+        if not {"response.tsr", "chain.pem"} <= files.keys():
+            raise InvalidValue(f"{response} is not there, or its chain is not")
+    if len(sets) > MAX_TIMESTAMPS:
+        raise InvalidValue(f"there are more than {MAX_TIMESTAMPS} timestamps")
+    return sets
+
+
+def print_witnesses(keys: Sequence[VerifierKey]) -> bytes:
+    """`witness.vkeys`: one key a line, in order."""
+    return "".join(f"{key}\n" for key in sorted(keys, key=str)).encode("utf-8")
+
+
+def parse_witnesses(data: bytes) -> tuple[VerifierKey, ...]:
+    """Read `witness.vkeys`. Raises InvalidValue for anything that `print_witnesses` would not have written."""
+    try:
+        lines = data.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise InvalidValue("keys of witnesses are UTF-8") from error
+    if len(lines) > MAX_SIGNATURES:
+        raise InvalidValue(f"there are more than {MAX_SIGNATURES} keys of witnesses")
+    keys = tuple(VerifierKey.parse(line, types=WITNESS_TYPES) for line in lines[:-1])
+    if not keys or len(set(keys)) != len(keys) or print_witnesses(keys) != data:
+        raise InvalidValue("keys of witnesses are one a line, in order, none twice")
+    return keys
 
 
 def _check_part(part: Part) -> None:
     values: list[Any] = [part.role, part.record, part.entry, part.proof]
     if type(part.index) is not int or part.index < 0 or not all(isinstance(value, str) for value in values):
         raise InvalidValue("a part in bundle.json has a wrong field")
-    fits = _RECORD_NAME.fullmatch(part.record) if part.role in RECORD_ROLES else part.record == MANIFEST
-    if part.role not in (*RECORD_ROLES, "manifest") or not fits:
+    if part.role in RECORD_ROLES:
+        fits = _RECORD_NAME.fullmatch(part.record) is not None
+    else:
+        fits = part.record == {"manifest": MANIFEST, ENTRY_ROLE: part.entry}.get(part.role)
+    if not fits:
         raise InvalidValue(f"a part in bundle.json has an unknown role or place: {part.role[:40]!r}")
     if part.entry != entry_name(part.index) or part.proof != proof_name(part.index):
         raise InvalidValue(f"the entry and proof of {part.record} are not named after their log index")

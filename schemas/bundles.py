@@ -1,9 +1,8 @@
 """The checks of an evidence bundle, step by step, and what they prove in words.
 
 Everything is recomputed from the parts; nothing that the bundle says of itself is believed unchecked. Each
-fault is a finding that names the part. RFC 3161 tokens need a verifier of X.509 that the standard library
-lacks: the caller may hand one in, else the report says that time was not checked. Layout and assembly are in
-`bundle_layout`.
+fault is a finding that names the part. Keys, witnesses and timestamps are judged in `bundle_trust`; layout and
+assembly are in `bundle_layout`.
 """
 
 from __future__ import annotations
@@ -11,29 +10,28 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.bundle_layout import (
     CHECKPOINT,
+    ENTRY_ROLE,
     LAYOUT,
-    LOG_KEY,
     SUMS,
-    TIMESTAMP,
     Layout,
     Part,
-    is_timestamp_name,
+    is_optional,
     parse_sums,
     parse_zip,
     print_zip,
 )
+from schemas.bundle_report import BundleState, Report
+from schemas.bundle_trust import CheckTimestamp, Trust, check_checkpoint, check_time, read_keys
 from schemas.canonical import loads
-from schemas.checkpoints import Checkpoint, Note, VerifierKey, open_checkpoint
+from schemas.checkpoints import Checkpoint, VerifierKey
 from schemas.digests import Digest
 from schemas.entries import Entry
-from schemas.errors import CheckFailed, InvalidValue, ServiceError
+from schemas.errors import CheckFailed, InvalidValue
 from schemas.instants import rfc3339
 from schemas.manifests import Manifest
 from schemas.proofs import LogProof
@@ -42,82 +40,19 @@ from schemas.records import NONCE, RecordView, parse_record, record_digest, reco
 #: Bytes that one record may decompress to: what the archive itself reads at most, far below what a bomb reaches.
 MAX_RECORD: Final = 1024 * 1024 * 1024
 
-#: Checks the timestamp over a checkpoint's note text: (text, files of the folder timestamp) -> proven
-#: instant.
-#: Raises CheckFailed where it does not hold, and ServiceError where it cannot be checked here.
-CheckTimestamp = Callable[[bytes, Mapping[str, bytes]], datetime]
+#: Digests that a sentence about a redaction names.
+TOLD: Final = 8
 
 _NONCE_VALUE: Final = re.compile(r"[0-9a-f]{64}")
 _MAIN_ROLES: Final = ("response", "revisit")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BundleFinding:
-    """One thing that is wrong."""
-
-    part: str  # name of the part, or "bundle"
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.part}: {self.message}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
-    """What the checks of a bundle came to, as sentences."""
-
-    findings: tuple[BundleFinding, ...]
-    proven: tuple[str, ...]  # empty where anything is wrong
-    unproven: tuple[str, ...]
-    notes: tuple[str, ...]
-    timestamped: datetime | None  # instant that a verified timestamp proves, None where none was checked
-
-    @property
-    def ok(self) -> bool:
-        """True where nothing is wrong."""
-        return not self.findings
-
-    def lines(self) -> list[str]:
-        """The report for people, a sentence a line."""
-        if self.findings:
-            return ["NOT VERIFIED", *(f"wrong: {finding}" for finding in self.findings)]
-        return [
-            "VERIFIED",
-            *(f"proven: {text}" for text in self.proven),
-            *(f"not proven: {text}" for text in self.unproven),
-            *(f"note: {text}" for text in self.notes),
-        ]
-
-
-@dataclass(kw_only=True, slots=True)
-class _State:
-    """What the steps hand on to each other."""
-
-    parts: Mapping[str, bytes]
-    findings: list[BundleFinding] = field(default_factory=list)
-    proven: list[str] = field(default_factory=list)
-    unproven: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    entries: dict[int, Entry] = field(default_factory=dict)
-    records: dict[str, tuple[Part, RecordView, Digest]] = field(default_factory=dict)  # by record id
-    manifest: Manifest | None = None
-    timestamped: datetime | None = None
-
-    def wrong(self, part: str, problem: object) -> None:
-        self.findings.append(BundleFinding(part=part, message=str(problem)))
-
-    def report(self) -> Report:
-        return Report(
-            findings=tuple(self.findings),
-            proven=() if self.findings else tuple(self.proven),
-            unproven=tuple(self.unproven),
-            notes=tuple(self.notes),
-            timestamped=None if self.findings else self.timestamped,
-        )
-
-
 def verify_bundle(
-    zip_bytes: bytes, *, key: VerifierKey | None = None, check_timestamp: CheckTimestamp | None = None
+    zip_bytes: bytes,
+    *,
+    key: VerifierKey | None = None,
+    check_timestamp: CheckTimestamp | None = None,
+    trust: Trust | None = None,
 ) -> Report:
     """Check the zip of an evidence bundle.
 
@@ -126,10 +61,10 @@ def verify_bundle(
     try:
         parts = parse_zip(zip_bytes)
     except InvalidValue as error:
-        state = _State(parts={})
+        state = BundleState(parts={})
         state.wrong("bundle", error)
         return state.report()
-    report = verify_parts(parts, key=key, check_timestamp=check_timestamp)
+    report = verify_parts(parts, key=key, check_timestamp=check_timestamp, trust=trust)
     if report.ok and print_zip(parts) != zip_bytes:
         again = "the zip was packed again by somebody; its parts are unchanged"
         return Report(
@@ -147,12 +82,15 @@ def verify_parts(
     *,
     key: VerifierKey | None = None,
     check_timestamp: CheckTimestamp | None = None,
+    trust: Trust | None = None,
 ) -> Report:
     """Check the parts of a bundle, by name.
 
-    `key` is the archive's key as the caller trusts it, if he has it.
+    `trust` is what the caller knows by another way; `key` (the archive's) and `check_timestamp` say the same of it in
+    short.
     """
-    state = _State(parts=parts)
+    trust = trust or Trust(key=key, check_timestamp=check_timestamp)
+    state = BundleState(parts=parts)
     # 1. SHA256SUMS covers every part exactly, and nothing else. Where it does not, nothing more is worth
     # saying.
     _check_sums(state)
@@ -160,17 +98,17 @@ def verify_parts(
         return state.report()
     # 2. bundle.json says which part plays which role, and accounts for all of them.
     layout = _read_layout(state)
-    # 3. The log's key is the one that the caller trusts.
-    vkey = _read_key(state, key)
-    if layout is None or vkey is None:
+    # 3. The log's key is the one that the caller trusts, or one to which that handed over.
+    keys = read_keys(state, layout, trust)
+    if layout is None or not keys:
         return state.report()
-    # 4. The checkpoint is signed by that key, for the log that bundle.json names.
-    checkpoint = _check_checkpoint(state, layout, vkey)
+    # 4. The checkpoint is signed by that key, for the log that bundle.json names, and rightly by all others.
+    checkpoint = check_checkpoint(state, layout, keys, trust)
     if checkpoint is None:
         return state.report()
     # 5. Each entry is canonical and stands in the log at its index.
     for index in sorted({part.index for part in layout.parts}):
-        _check_log_entry(state, index, vkey, checkpoint)
+        _check_log_entry(state, index, keys[0], checkpoint)
     # 6. Each record is the one whose digest its entry holds, and its own digests are right.
     for part in layout.parts:
         _check_part_bytes(state, part)
@@ -179,12 +117,12 @@ def verify_parts(
         _check_relations(state, index, entry)
     # 8. The subject is among them.
     _check_subject(state, layout)
-    # 9. A timestamp over the checkpoint, where there is one.
-    _check_time(state, check_timestamp)
+    # 9. Timestamps over the checkpoint, where there are any, and cosignatures: nothing is dated later.
+    check_time(state, trust)
     return state.report()
 
 
-def _check_sums(state: _State) -> None:
+def _check_sums(state: BundleState) -> None:
     try:
         sums = parse_sums(state.parts[SUMS])
     except KeyError:
@@ -202,7 +140,7 @@ def _check_sums(state: _State) -> None:
             state.wrong(name, "its bytes are not those that SHA256SUMS names")
 
 
-def _read_layout(state: _State) -> Layout | None:
+def _read_layout(state: BundleState) -> Layout | None:
     try:
         layout = Layout.decode(state.parts.get(LAYOUT, b""))
     except InvalidValue as error:
@@ -212,50 +150,12 @@ def _read_layout(state: _State) -> Layout | None:
     for name in sorted(layout.names - present):
         state.wrong(name, "it is missing")
     for name in sorted(present - layout.names):
-        if not is_timestamp_name(name):
+        if not is_optional(name):
             state.wrong(name, "a part that bundle.json does not account for")
     return None if state.findings else layout
 
 
-def _read_key(state: _State, key: VerifierKey | None) -> VerifierKey | None:
-    try:
-        text = state.parts.get(LOG_KEY, b"").decode("utf-8")
-        vkey = VerifierKey.parse(text)
-        if f"{vkey}\n" != text:
-            raise InvalidValue("it is not one verifier key on one line")
-    except (InvalidValue, UnicodeDecodeError) as error:
-        state.wrong(LOG_KEY, error)
-        return None
-    if key is not None and key != vkey:
-        state.wrong(LOG_KEY, f"signed by another key than yours: {vkey} where you named {key}")
-        return None
-    if key is None:
-        state.unproven.append(
-            f"whose key it is: signed by {vkey.fingerprint}, not pinned; compare it with what the archive "
-            "publishes, or name the key"
-        )
-    return vkey
-
-
-def _check_checkpoint(state: _State, layout: Layout, vkey: VerifierKey) -> Checkpoint | None:
-    data = state.parts[CHECKPOINT]
-    try:
-        checkpoint = open_checkpoint(data, vkey)
-        if Note.parse(data).encode() != data:
-            raise InvalidValue("a note that does not print back to the same bytes")
-        if checkpoint.origin != layout.origin:
-            raise CheckFailed(f"it is of the log {checkpoint.origin}, bundle.json names {layout.origin}")
-    except (InvalidValue, CheckFailed) as error:
-        state.wrong(CHECKPOINT, error)
-        return None
-    state.proven.append(
-        f"the log {checkpoint.origin} with {checkpoint.size} entries is signed by the key "
-        f"{vkey.name}+{vkey.key_id.hex()} (SHA-256 of the key: {vkey.fingerprint})"
-    )
-    return checkpoint
-
-
-def _check_log_entry(state: _State, index: int, vkey: VerifierKey, checkpoint: Checkpoint) -> None:
+def _check_log_entry(state: BundleState, index: int, vkey: VerifierKey, checkpoint: Checkpoint) -> None:
     entry_part, proof_part = f"entries/{index}.json", f"proofs/{index}.tlog-proof"
     data = state.parts[entry_part]
     try:
@@ -283,10 +183,12 @@ def _check_log_entry(state: _State, index: int, vkey: VerifierKey, checkpoint: C
     state.proven.append(f"entry {index} ({entry.type}) stands in that log of {checkpoint.size} entries")
 
 
-def _check_part_bytes(state: _State, part: Part) -> None:
+def _check_part_bytes(state: BundleState, part: Part) -> None:
     entry = state.entries.get(part.index)
     if entry is None:
         return  # found wrong before
+    if part.role == ENTRY_ROLE:
+        return
     if part.role == "manifest":
         _check_manifest(state, part, entry)
         return
@@ -332,7 +234,7 @@ def _open_member(member: bytes) -> tuple[RecordView, Digest]:
     return parse_record(data), record_digest(data)
 
 
-def _check_manifest(state: _State, part: Part, entry: Entry) -> None:
+def _check_manifest(state: BundleState, part: Part, entry: Entry) -> None:
     data = state.parts[part.record]
     try:
         manifest = Manifest.decode(data)
@@ -355,7 +257,7 @@ def _check_manifest(state: _State, part: Part, entry: Entry) -> None:
     )
 
 
-def _check_relations(state: _State, index: int, entry: Entry) -> None:
+def _check_relations(state: BundleState, index: int, entry: Entry) -> None:
     mine = {part.role: (part, view) for part, view, _ in state.records.values() if part.index == index}
     for role in sorted(entry.records.keys() - mine.keys()):
         state.notes.append(f"entry {index} commits to a {role} record too, which is not in this bundle")
@@ -376,13 +278,20 @@ def _check_relations(state: _State, index: int, entry: Entry) -> None:
             f"what stands in the imported file of entry {index}: it is not in the bundle; it has {file['length']} "
             f"bytes and the digest {file['sha256']}, and its dates are claims of whoever made it"
         )
+    if entry.type == "redaction":
+        targets, code, authority = (entry.fields[name] for name in ("targets", "code", "authority"))
+        state.proven.append(
+            f"entry {index} says that the content of {len(targets)} records was erased, for {code}, by {authority}: "
+            + ", ".join(targets[:TOLD])
+            + (f" and {len(targets) - TOLD} more" if len(targets) > TOLD else "")
+        )
     if "revisit" in mine:
         _check_revisit(state, *mine["revisit"])
     if entry.type == "article" and "conversion" in mine:
         _check_conversion(state, entry, *mine["conversion"])
 
 
-def _check_revisit(state: _State, part: Part, view: RecordView) -> None:
+def _check_revisit(state: BundleState, part: Part, view: RecordView) -> None:
     """A revisit says its payload was an earlier capture's; with that capture at hand, it can be checked."""
     original = state.records.get(view.refers_to or "")
     if original is None:
@@ -401,7 +310,7 @@ def _check_revisit(state: _State, part: Part, view: RecordView) -> None:
         state.wrong(part.record, "it revisits a later capture")
 
 
-def _check_conversion(state: _State, entry: Entry, part: Part, view: RecordView) -> None:
+def _check_conversion(state: BundleState, entry: Entry, part: Part, view: RecordView) -> None:
     """An article: canonical JSON, made from a capture that is here and that the entry names by digest."""
     original = state.records.get(view.refers_to or "")
     if original is None or not _may_be_read(state, original[0]):
@@ -424,17 +333,23 @@ def _check_conversion(state: _State, entry: Entry, part: Part, view: RecordView)
     )
 
 
-def _may_be_read(state: _State, part: Part) -> bool:
+def _may_be_read(state: BundleState, part: Part) -> bool:
     """True for what an article can be made from: an answer, or the record on an answer in an imported file."""
     entry = state.entries.get(part.index)
     return part.role in _MAIN_ROLES or (entry is not None and entry.type == "import")
 
 
-def _check_subject(state: _State, layout: Layout) -> None:
+def _check_subject(state: BundleState, layout: Layout) -> None:
     subject = layout.subject
     if subject.kind == "capture":
         found = state.records.get(subject.id)
         fits = found is not None and found[0].role in (*_MAIN_ROLES, "metadata")
+    elif subject.kind == "import":
+        found = state.records.get(subject.id)
+        entry = None if found is None else state.entries.get(found[0].index)
+        fits = entry is not None and entry.type == "import"
+    elif subject.kind == "redaction":
+        fits = any(str(n) == subject.id and entry.type == "redaction" for n, entry in state.entries.items())
     elif subject.kind == "article":
         fits = any(_article_id(view) == subject.id for _, view, _ in state.records.values())
     else:
@@ -451,37 +366,3 @@ def _article_id(view: RecordView) -> Any:
     except InvalidValue:
         return None
     return article.get("id") if isinstance(article, dict) else None
-
-
-def _check_time(state: _State, check_timestamp: CheckTimestamp | None) -> None:
-    state.unproven.append(
-        "what the server sent: TLS leaves no evidence for others, so that is the archive's word; "
-        "and so is the WARC-Date of each record"
-    )
-    files = {n.removeprefix(TIMESTAMP): data for n, data in state.parts.items() if n.startswith(TIMESTAMP)}
-    if not files:
-        state.unproven.append("by when the archive had it: the bundle carries no timestamp")
-        return
-    if check_timestamp is None:
-        state.unproven.append("by when the archive had it: the timestamp was not checked")
-        return
-    try:
-        text = Note.parse(state.parts[CHECKPOINT]).text.encode("utf-8")
-        instant = check_timestamp(text, files)
-    except (InvalidValue, CheckFailed) as error:
-        state.wrong(TIMESTAMP, error)
-        return
-    except ServiceError as error:
-        state.unproven.append(f"by when the archive had it: the timestamp was not checked ({error})")
-        return
-    for part, view, _ in state.records.values():
-        if view.date > instant:
-            state.wrong(
-                part.record, f"its WARC-Date is later than the timestamp of {rfc3339(instant)} allows"
-            )
-    chain = hashlib.sha256(files.get("chain.pem", b"")).hexdigest()
-    state.unproven.append(
-        f"whose clock that was: the authority's certificates are the bundle's (SHA-256 {chain})"
-    )
-    state.timestamped = instant
-    state.proven.append(f"all of this was in the log by {rfc3339(instant)} at the latest, by the timestamp")

@@ -2,8 +2,8 @@
 
 Sources: c2sp.org/signed-note@v1.0.0, c2sp.org/tlog-checkpoint. Parsing is strict: what is accepted prints
 back to the same bytes. Making signatures, and keeping keys, is left to the log's room; only the one signature
-type that Pressmark writes is verified here, 0x01 (Ed25519); lines by unknown keys are ignored, as the
-specification asks.
+type that Pressmark's logs write is verified here, 0x01 (Ed25519); lines by unknown keys are ignored, as the
+specification asks. What witnesses sign is left to `cosignatures`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,13 @@ from schemas.merkle import HASH_SIZE, MAX_TREE_SIZE
 #: Signature type byte of plain Ed25519.
 ALGORITHM_ED25519: Final = 0x01
 
+#: Those of cosignatures by witnesses: over Ed25519, and over ML-DSA-44 (c2sp.org/tlog-cosignature).
+ALGORITHM_COSIGNATURE: Final = 0x04
+ALGORITHM_MLDSA44: Final = 0x06
+
+#: Bytes of an ML-DSA-44 public key (FIPS 204).
+MLDSA44_KEY_SIZE: Final = 1312
+
 #: Bytes of a note; post-quantum cosignatures run to 5 kB each.
 MAX_NOTE: Final = 1_000_000
 
@@ -31,6 +39,13 @@ MAX_SIGNATURES: Final = 64
 _SIGNATURE_MARK: Final = "— "
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _VKEY_HASH: Final = re.compile(r"[0-9a-f]{8}")
+
+# Type -> bytes of its public keys.
+_KEY_SIZES: Final = {
+    ALGORITHM_ED25519: PUBLIC_KEY_SIZE,
+    ALGORITHM_COSIGNATURE: PUBLIC_KEY_SIZE,
+    ALGORITHM_MLDSA44: MLDSA44_KEY_SIZE,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +85,10 @@ class Note:
             raise InvalidValue(f"a note has at most {MAX_SIGNATURES} signatures")
         return cls(text=text + "\n", signatures=signatures)
 
+    def by(self, vkey: VerifierKey) -> list[NoteSignature]:
+        """The signature lines that name this key."""
+        return [s for s in self.signatures if s.name == vkey.name and s.key_id == vkey.key_id]
+
     def encode(self) -> bytes:
         """The note's bytes."""
         lines = [note_signature_line(s.name, s.key_id, s.signature) for s in self.signatures]
@@ -86,22 +105,26 @@ class VerifierKey:
 
     def __post_init__(self) -> None:
         _check_key_name(self.name)
-        if self.algorithm == ALGORITHM_ED25519 and len(self.public) != PUBLIC_KEY_SIZE:
-            raise InvalidValue(f"an Ed25519 public key has {PUBLIC_KEY_SIZE} bytes, not {len(self.public)}")
+        size = _KEY_SIZES.get(self.algorithm)
+        if size is None:
+            raise InvalidValue(f"no type of key is numbered {self.algorithm}")
+        if len(self.public) != size:
+            raise InvalidValue(f"a public key of the type {self.algorithm} has {size} bytes, not {len(self.public)}")
 
     @classmethod
-    def parse(cls, text: str) -> VerifierKey:
-        """Read `name+hash+base64`.
+    def parse(cls, text: str, *, types: Collection[int] = (ALGORITHM_ED25519,)) -> VerifierKey:
+        """Read `name+hash+base64`, the key of a log unless other `types` are named.
 
-        Raises InvalidValue where the hash does not fit or the type is not Ed25519.
+        Raises InvalidValue where the hash does not fit or the type is none of `types`.
         """
         parts = text.strip("\n").split("+", 2)
         if len(parts) != 3 or _VKEY_HASH.fullmatch(parts[1]) is None:
             raise InvalidValue(f"not a verifier key of the form name+hash+base64: {text[:80]!r}")
         raw = strict_base64(parts[2])
-        if raw[:1] != bytes([ALGORITHM_ED25519]):
-            raise InvalidValue("a verifier key of another type than Ed25519")
-        found = cls(name=parts[0], public=raw[1:])
+        if not raw or raw[0] not in types:
+            wanted = " or ".join(f"0x{number:02x}" for number in types)
+            raise InvalidValue(f"a verifier key of another type than {wanted}")
+        found = cls(name=parts[0], public=raw[1:], algorithm=raw[0])
         if found.key_id.hex() != parts[1]:
             raise InvalidValue("a verifier key whose hash does not fit its name and key")
         return found
@@ -175,7 +198,9 @@ def verify_note(note: Note, vkey: VerifierKey) -> None:
     Lines by other keys are ignored; a line by this key that does not verify, or a second one, condemns the
     note.
     """
-    mine = [s for s in note.signatures if s.name == vkey.name and s.key_id == vkey.key_id]
+    if vkey.algorithm != ALGORITHM_ED25519:
+        raise CheckFailed(f"{vkey.name}+{vkey.key_id.hex()} is no key of a log")
+    mine = note.by(vkey)
     if not mine:
         raise CheckFailed(f"the note bears no signature by the key {vkey.name}+{vkey.key_id.hex()}")
     if len(mine) > 1:
@@ -195,6 +220,17 @@ def open_checkpoint(data: bytes, vkey: VerifierKey) -> Checkpoint:
     if checkpoint.origin != vkey.name:
         raise CheckFailed(f"the checkpoint is of {checkpoint.origin[:80]!r}, the key of {vkey.name[:80]!r}")
     return checkpoint
+
+
+def parse_signature_lines(data: bytes) -> tuple[NoteSignature, ...]:
+    """Read signature lines that stand alone, as a witness answers them. Raises InvalidValue."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidValue("signature lines are UTF-8") from error
+    if not text.endswith("\n") or text.count("\n") > MAX_SIGNATURES:
+        raise InvalidValue(f"there are one to {MAX_SIGNATURES} signature lines, each ending in a newline")
+    return tuple(_parse_signature(line) for line in text[:-1].split("\n"))
 
 
 def _check_key_name(name: str) -> None:

@@ -24,6 +24,10 @@ MAX_ENTRY_BYTES: Final = 65_535
 #: The version that is written and read.
 ENTRY_VERSION: Final = 1
 
+#: Changes that a key entry tells: the old key hands over to a new one; it is lost, and a new log goes on from here.
+ROTATED: Final = "rotated"
+LOST: Final = "lost"
+
 #: Roles that a record can have in an entry.
 RECORD_ROLES: Final = ("request", "response", "revisit", "metadata", "conversion", "resource")
 
@@ -114,6 +118,16 @@ def snapshot_entry(*, name: str, version: str, root: str, manifest: str, rows: i
 def outlet_entry(*, change: str, resource: str) -> Entry:
     """A change of the watch list: its code and the digest of the resource record that holds it."""
     return Entry(type="outlet", fields={"change": change, "records": {"resource": resource}})
+
+
+def time_entry(*, size: int, token: str, authority: str) -> Entry:
+    """A timestamp over the checkpoint of that size came in; `token` is the digest of the token, `authority` a code."""
+    return Entry(type="time", fields={"authority": authority, "size": size, "token": token})
+
+
+def key_entry(*, change: str, vkey: VerifierKey, was: VerifierKey) -> Entry:
+    """From here on `vkey` signs, where `was` did."""
+    return Entry(type="key", fields={"change": change, "vkey": str(vkey), "was": str(was)})
 
 
 def check_entry(kind: str, fields: Mapping[str, Any]) -> None:
@@ -229,7 +243,7 @@ _SHAPES: Final[dict[str, tuple[dict[str, _Check], dict[str, _Check]]]] = {
         {"code": _is_code, "until": _is_instant, "records": _records(("resource",))},
     ),
     "time": ({"size": _is_count, "token": _is_digest}, {"authority": _is_code}),
-    "key": ({"vkey": _is_vkey}, {"change": _is_code}),
+    "key": ({"vkey": _is_vkey}, {"change": _is_code, "was": _is_vkey}),
     "repair": ({"name": _is_name, "was": _is_digest, "now": _is_digest}, {"code": _is_code}),
     "loss": (
         {"name": _is_name, "code": _is_code},

@@ -14,14 +14,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from schemas.bundle_layout import MAX_BUNDLE, SUMS, TIMESTAMP, parse_sums
-from schemas.bundles import Report, verify_bundle, verify_parts
-from schemas.checkpoints import VerifierKey
+from schemas.bundle_layout import HANDOVERS, MAX_BUNDLE, SUMS, TIMESTAMP, parse_sums
+from schemas.bundle_report import Report
+from schemas.bundle_trust import Trust
+from schemas.bundles import verify_bundle, verify_parts
+from schemas.checkpoints import ALGORITHM_ED25519, VerifierKey
+from schemas.cosignatures import WITNESS_TYPES
 from schemas.errors import CheckFailed, InvalidValue, ServiceError
 
 #: Exit codes of the program: all holds, something is wrong, it was called wrongly.
@@ -30,7 +34,7 @@ NOT_VERIFIED: Final = 1
 USAGE: Final = 2
 
 #: Folders of an unpacked bundle in which every file must be accounted for.
-BUNDLE_FOLDERS: Final = ("records", "entries", "proofs", TIMESTAMP.rstrip("/"))
+BUNDLE_FOLDERS: Final = ("records", "entries", "proofs", TIMESTAMP.rstrip("/"), HANDOVERS.rstrip("/"))
 
 #: Seconds that openssl may take over one token; it takes some milliseconds.
 OPENSSL_SECONDS: Final = 60
@@ -47,11 +51,20 @@ def verify_main(arguments: Sequence[str], folder: Path) -> int:
     parser = argparse.ArgumentParser(description="Check an evidence bundle with nothing but Python.")
     parser.add_argument("bundle", nargs="?", default=str(folder), help="the zip, or the folder it was unpacked into")
     parser.add_argument("--key", help="the archive's public key (name+hash+base64), or a file that holds it")
+    parser.add_argument(
+        "--witness", action="append", default=[], help="public key of a witness that must have cosigned, or its file"
+    )
+    parser.add_argument("--authority", type=Path, help="certificates (PEM) of the timestamp authorities that you trust")
     parser.add_argument("--require-timestamp", action="store_true", help="fail where no timestamp verifies")
     options = parser.parse_args(arguments)
     try:
-        key = None if options.key is None else _read_key_argument(options.key)
-        report = _check_path(Path(options.bundle), key)
+        trust = Trust(
+            key=None if options.key is None else read_key_argument(options.key),
+            witnesses=tuple(read_key_argument(text, types=WITNESS_TYPES) for text in options.witness),
+            check_timestamp=partial(openssl_timestamp, anchors=options.authority and options.authority.read_bytes()),
+            authority_pinned=options.authority is not None,
+        )
+        report = _check_path(Path(options.bundle), trust)
     except (InvalidValue, OSError) as error:
         print(_printable(f"cannot check: {error}"), file=sys.stderr)
         return USAGE
@@ -63,9 +76,9 @@ def verify_main(arguments: Sequence[str], folder: Path) -> int:
     return VERIFIED if report.ok else NOT_VERIFIED
 
 
-def openssl_timestamp(text: bytes, files: Mapping[str, bytes]) -> datetime:
-    """Check an RFC 3161 response over `text` with `openssl ts`, by the chain that lies beside it; gives its
-    time.
+def openssl_timestamp(text: bytes, files: Mapping[str, bytes], anchors: bytes | None = None) -> datetime:
+    """Check an RFC 3161 response over `text` with `openssl ts`, by `anchors` (PEM) or else by the chain that lies
+    beside it, and by its request where that is there; gives its time.
 
     Certificates are judged as of that time, for they expire. Raises CheckFailed where the token does not
     hold, ServiceError where there is no openssl.
@@ -77,15 +90,19 @@ def openssl_timestamp(text: bytes, files: Mapping[str, bytes]) -> datetime:
         raise CheckFailed("there is no response.tsr with a chain.pem")
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        for file in ("response.tsr", "chain.pem"):
-            (place / file).write_bytes(files[file])
+        for file, data in files.items():
+            (place / file).write_bytes(data)
         (place / "text").write_bytes(text)
+        (place / "anchors.pem").write_bytes(files["chain.pem"] if anchors is None else anchors)
         said = _run_openssl(program, place, "-reply", "-in", "response.tsr", "-text")
         instant = _gen_time(said.stdout.decode("utf-8", "replace"))
-        chain = ("-CAfile", "chain.pem", "-untrusted", "chain.pem", "-attime", str(int(instant.timestamp())))
-        done = _run_openssl(program, place, "-verify", "-data", "text", "-in", "response.tsr", *chain)
-    if done.returncode != 0:
-        raise CheckFailed("openssl refuses the timestamp: it does not fit the checkpoint or its chain")
+        chain = ("-CAfile", "anchors.pem", "-untrusted", "chain.pem", "-attime", str(int(instant.timestamp())))
+        for asked in (("-data", "text"), ("-queryfile", "request.tsq")):
+            if (place / asked[1]).exists():
+                done = _run_openssl(program, place, "-verify", *asked, "-in", "response.tsr", *chain)
+                if done.returncode != 0:
+                    words = "the checkpoint or its chain" if asked[1] == "text" else "the request that lies beside it"
+                    raise CheckFailed(f"openssl refuses the timestamp: it does not fit {words}")
     return instant
 
 
@@ -107,22 +124,23 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     return {SUMS: sums, **{name: (folder / name).read_bytes() for name in names}}
 
 
-def _check_path(path: Path, key: VerifierKey | None) -> Report:
+def _check_path(path: Path, trust: Trust) -> Report:
     if path.is_dir():
-        return verify_parts(read_folder(path), key=key, check_timestamp=openssl_timestamp)
+        return verify_parts(read_folder(path), trust=trust)
     if path.stat().st_size > 2 * MAX_BUNDLE:
         raise InvalidValue(f"{path} is larger than an evidence bundle may be")
-    return verify_bundle(path.read_bytes(), key=key, check_timestamp=openssl_timestamp)
+    return verify_bundle(path.read_bytes(), trust=trust)
 
 
-def _read_key_argument(text: str) -> VerifierKey:
+def read_key_argument(text: str, types: Collection[int] = (ALGORITHM_ED25519,)) -> VerifierKey:
+    """A public key as people give it: itself, or the name of a file that holds it. Raises InvalidValue, OSError."""
     try:
-        return VerifierKey.parse(text)
+        return VerifierKey.parse(text, types=types)
     except InvalidValue:
         path = Path(text)
-        if not path.is_file():
+        if "+" in text or not path.is_file():
             raise
-        return VerifierKey.parse(path.read_text("utf-8", "replace"))
+        return VerifierKey.parse(path.read_text("utf-8", "replace"), types=types)
 
 
 def _run_openssl(program: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -164,12 +182,15 @@ _MADE_FROM: Final = (
     "merkle",
     "ed25519",
     "checkpoints",
+    "cosignatures",
     "proofs",
     "http1",
     "records",
     "entries",
     "manifests",
     "bundle_layout",
+    "bundle_report",
+    "bundle_trust",
     "bundles",
     "standalone",
 )

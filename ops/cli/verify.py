@@ -12,7 +12,7 @@ from schemas.errors import CheckFailed
 from schemas.instants import rfc3339
 
 if TYPE_CHECKING:
-    from schemas.bundles import Report
+    from schemas.bundle_report import Report
 
 
 def verify(

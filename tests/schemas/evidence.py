@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from schemas.bundle_layout import BundleEntry, BundleRecord, Subject, build_bundle, print_sums, print_zip
 from schemas.canonical import dumps
-from schemas.checkpoints import Checkpoint, VerifierKey, note_signature_line
+from schemas.checkpoints import ALGORITHM_COSIGNATURE, Checkpoint, Note, VerifierKey, note_signature_line
+from schemas.cosignatures import TimedSignature, cosigned_message
 from schemas.digests import Digest
 from schemas.entries import Entry, article_entry, capture_entry, snapshot_entry
 from schemas.http1 import print_chunked, print_head
@@ -44,6 +45,26 @@ class Key:
     def sign(self, checkpoint: Checkpoint) -> bytes:
         signature = self.private.sign(checkpoint.text.encode())
         return f"{checkpoint.text}\n{note_signature_line(self.vkey.name, self.vkey.key_id, signature)}".encode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Witness:
+    """A witness's key pair, of the type 0x04."""
+
+    private: Ed25519PrivateKey
+    vkey: VerifierKey
+
+    @classmethod
+    def make(cls, seed: int, name: str) -> Witness:
+        private = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+        public = private.public_key().public_bytes_raw()
+        return cls(private=private, vkey=VerifierKey(name=name, public=public, algorithm=ALGORITHM_COSIGNATURE))
+
+    def cosign(self, checkpoint: bytes, time: int) -> bytes:
+        """The signature line over a signed checkpoint."""
+        signature = self.private.sign(cosigned_message(Note.parse(checkpoint).text, time))
+        timed = TimedSignature(time=time, signature=signature).encode()
+        return note_signature_line(self.vkey.name, self.vkey.key_id, timed).encode()
 
 
 def uuid_of(number: int) -> str:
@@ -104,7 +125,9 @@ class World:
 
     def bundle(self, subject: Subject, **more: Any) -> bytes:
         indices = sorted(
-            {index for _, index, _ in self.records} | ({more["manifest"][0]} if "manifest" in more else set())
+            {index for _, index, _ in self.records}
+            | ({more["manifest"][0]} if "manifest" in more else set())
+            | set(more.get("bare", ()))
         )
         return build_bundle(
             subject=subject,

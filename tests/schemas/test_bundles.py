@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.bundle_layout import (
+    BundleEntry,
     Layout,
     Part,
     Subject,
@@ -20,18 +21,22 @@ from schemas.bundle_layout import (
     parse_sums,
     parse_zip,
     print_sums,
+    print_witnesses,
     print_zip,
 )
-from schemas.bundles import Report, verify_bundle, verify_parts
+from schemas.bundle_report import Report
+from schemas.bundle_trust import Trust
+from schemas.bundles import verify_bundle, verify_parts
 from schemas.canonical import dumps
-from schemas.checkpoints import Checkpoint, Note
-from schemas.entries import Entry
+from schemas.checkpoints import Note
+from schemas.entries import ROTATED, Entry, key_entry
 from schemas.errors import CheckFailed, InvalidValue, ServiceError
 from schemas.proofs import LogProof
 from tests.schemas.evidence import (
     ARTICLE,
     CAPTURE,
     Key,
+    Witness,
     World,
     add_article,
     add_capture,
@@ -215,7 +220,7 @@ def test_a_timestamp_that_fails_or_cannot_be_checked() -> None:
         raise ServiceError("openssl is not there")
 
     data = capture_world().bundle(CAPTURE, timestamp=STAMP)
-    assert [f.part for f in verify_bundle(data, check_timestamp=refuse).findings] == ["timestamp/"]
+    assert [f.part for f in verify_bundle(data, check_timestamp=refuse).findings] == ["timestamp/response.tsr"]
     report = verify_bundle(data, check_timestamp=absent)
     assert report.ok
     assert "was not checked (openssl is not there)" in "\n".join(report.unproven)
@@ -491,15 +496,117 @@ def test_a_zip_may_not_hold_two_parts_of_one_name() -> None:
     assert "two parts of one name" in str(report.findings[0])
 
 
+WITNESS = Witness.make(9, "witness.example/w")
+
+
+def cosigned(world: World, witness: Witness = WITNESS, *, listed: bool = True, time: int = 1_795_446_000) -> bytes:
+    """The bundle of the world's capture, its checkpoint cosigned; with the witness's key, or without."""
+    checkpoint = world.checkpoint() + witness.cosign(world.checkpoint(), time)
+    parts = parse_zip(world.bundle(CAPTURE))
+    proof = proof_changed(LogProof.parse(parts[PROOF]), checkpoint=checkpoint)
+    keys = {"witness.vkeys": print_witnesses([witness.vkey])} if listed else {}
+    return resealed(parts, checkpoint=checkpoint, **{PROOF: proof}, **keys)
+
+
 def test_the_checkpoint_may_be_cosigned() -> None:
     world = capture_world()
-    witness = Key.make(9, "witness.example/w")
-    head = Checkpoint.parse(Note.parse(world.checkpoint()).text)
-    signature = witness.sign(head).rpartition(b"\n\n")[2]
-    cosigned = world.checkpoint() + signature
-    parts = parse_zip(world.bundle(CAPTURE))
-    proof = LogProof.parse(parts[PROOF])
-    report = verify_bundle(
-        resealed(parts, checkpoint=cosigned, **{PROOF: proof_changed(proof, checkpoint=cosigned)}), key=world.key.vkey
-    )
+    report = verify_bundle(cosigned(world), key=world.key.vkey)
     assert report.ok, report.lines()
+    assert f"the witness {WITNESS.vkey.name}+" in "\n".join(report.proven)
+    assert "its key is the bundle's, not pinned" in "\n".join(report.unproven)
+    pinned = verify_bundle(cosigned(world), trust=Trust(key=world.key.vkey, witnesses=(WITNESS.vkey,)))
+    assert pinned.ok, pinned.lines()
+    assert "not pinned" not in "\n".join(pinned.unproven)
+
+
+def test_a_cosignature_that_does_not_hold_condemns_the_checkpoint() -> None:
+    world = capture_world()
+    stranger = Witness.make(11, "witness.example/w")
+    told = {
+        "a stranger here": verify_bundle(cosigned(world, listed=False)),
+        "no cosignatures by": verify_bundle(cosigned(world), trust=Trust(witnesses=(stranger.vkey,))),
+        "is not that of this checkpoint": verify_bundle(
+            cosigned(world, Witness(private=stranger.private, vkey=WITNESS.vkey))
+        ),
+    }
+    for words, report in told.items():
+        assert [finding.part for finding in report.findings] == ["checkpoint"], report.lines()
+        assert words in report.findings[0].message
+
+
+def test_nothing_is_dated_later_than_a_witness_says_it_saw_it() -> None:
+    report = verify_bundle(cosigned(capture_world(), time=1_700_000_000))
+    assert {finding.part for finding in report.findings} == {R, Q, "records/02-metadata.warc.gz"}
+    assert "later than the witness" in report.findings[0].message
+
+
+def handed_over(world: World, *keys: Key) -> bytes:
+    """The bundle of the world's capture after its key handed over to each of these in turn."""
+    handovers: list[BundleEntry] = []
+    for key in keys:
+        index = len(world.entries)
+        world.entries.append(key_entry(change=ROTATED, vkey=key.vkey, was=world.key.vkey).encode())
+        world.pad(1)
+        handovers.append(BundleEntry(index=index, entry=world.entries[index], proof=world.proof(index).encode()))
+        world.key = key
+    return world.bundle(CAPTURE, handovers=handovers)
+
+
+def test_a_key_that_handed_over_still_verifies() -> None:
+    world = capture_world()
+    first, second, third = world.key, Key.make(21), Key.make(22)
+    data = handed_over(world, second, third)
+    for key in (first, second, third):
+        report = verify_bundle(data, key=key.vkey)
+        assert report.ok, report.lines()
+    assert "handed over to" in "\n".join(verify_bundle(data, key=first.vkey).proven)
+    assert not verify_bundle(data, key=Key.make(23).vkey).ok
+
+
+def test_a_handover_that_the_old_key_did_not_sign_is_refused() -> None:
+    world = capture_world()
+    first, thief = world.key, Key.make(21)
+    data = handed_over(world, thief)
+    parts = parse_zip(data)
+    entry, proof = (next(n for n in parts if n.startswith("keys/") and n.endswith(e)) for e in (".json", ".tlog-proof"))
+    index = int(entry[5:-5])
+    forged = {
+        proof: resealed(parts, **{proof: world.proof(index).encode()}),  # signed by the new key alone
+        entry: resealed(parts, **{entry: parts[entry].replace(b"rotated", b"lost")}),
+        "log.vkey": resealed(parts, **{"log.vkey": f"{first.vkey}\n".encode()}),
+    }
+    for part, bundle in forged.items():
+        report = verify_bundle(bundle, key=first.vkey)
+        assert [finding.part for finding in report.findings] == [part], report.lines()
+
+
+def test_a_redaction_is_proven() -> None:
+    world = capture_world()
+    world.records.clear()
+    fields = {"code": "court-order", "authority": "court", "targets": [f"sha256:{'ab' * 32}"]}
+    index = world.add(Entry(type="redaction", fields=fields), {})
+    report = verify_bundle(world.bundle(Subject(kind="redaction", id=str(index)), bare=[index]))
+    assert report.ok, report.lines()
+    assert "the content of 1 records was erased, for court-order, by court" in "\n".join(report.proven)
+    other = world.bundle(Subject(kind="redaction", id="0"), bare=[index])
+    assert [finding.part for finding in verify_bundle(other).findings] == ["bundle.json"]
+
+
+def test_several_timestamps_are_each_checked() -> None:
+    files = {"response.tsr": b"1", "chain.pem": b"c"}
+    files |= {"response-2.tsr": b"2", "request-2.tsq": b"q", "chain-2.pem": b"d"}
+    days = {b"1": 25, b"2": 24}
+
+    def check(text: bytes, given: Mapping[str, bytes]) -> datetime:
+        assert given.keys() <= {"response.tsr", "request.tsq", "chain.pem"}
+        return datetime(2026, 11, days[given["response.tsr"]], tzinfo=UTC)
+
+    world = capture_world()
+    report = verify_bundle(world.bundle(CAPTURE, timestamp=files), check_timestamp=check)
+    assert report.ok, report.lines()
+    assert report.timestamped == datetime(2026, 11, 24, tzinfo=UTC)
+    parts = parse_zip(world.bundle(CAPTURE, timestamp=files))
+    lacking = verify_bundle(resealed(parts, **{"timestamp/chain-2.pem": None}), check_timestamp=check)
+    assert "timestamp/response-2.tsr" in str(lacking.findings[0])
+    stray = verify_bundle(resealed(parts, **{"timestamp/note.txt": b"x"}), check_timestamp=check)
+    assert [f.part for f in stray.findings] == ["timestamp/note.txt"]

@@ -16,6 +16,7 @@ from schemas import bundles
 from schemas.bundle_layout import parse_zip
 from schemas.checkpoints import Note
 from schemas.errors import CheckFailed
+from schemas.merkle import leaf_hash
 from schemas.standalone import openssl_timestamp, verify_main, verify_source
 from tests.schemas.evidence import ARTICLE, CAPTURE, Key, World, add_capture, article_world, capture_world, resealed
 
@@ -219,3 +220,21 @@ def test_a_timestamp_of_another_text_is_refused(authority: Path) -> None:
         openssl_timestamp(b"text", {**files, "response.tsr": b"nonsense"})
     with pytest.raises(CheckFailed):
         openssl_timestamp(b"text", {"response.tsr": files["response.tsr"]})
+
+
+@needs_openssl
+def test_the_words_by_hand_are_commands_that_run(tmp_path: Path) -> None:
+    """Step 4 of the README as a shell runs it, on a checkpoint that is right and on one that is not."""
+    parts = parse_zip(capture_world().bundle(CAPTURE))
+    words = parts["README.txt"].decode("ascii")
+    step = words[words.index("         sed '/^$/") : words.index("  5. Where")]
+    (tmp_path / "log.vkey").write_bytes(parts["log.vkey"])
+    for checkpoint, code in ((parts["checkpoint"], 0), (parts["checkpoint"].replace(b"\n13\n", b"\n14\n"), 1)):
+        (tmp_path / "checkpoint").write_bytes(checkpoint)
+        done = subprocess.run(["sh", "-c", step], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        assert ("Signature Verified Successfully" in done.stdout) == (code == 0)
+    leaf = words[words.index("(printf '\\000'") : words.index("\n  4.")].replace("ENTRY", "entry")
+    (tmp_path / "entry").write_bytes(parts["entries/3.json"])
+    done = subprocess.run(["sh", "-c", leaf], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == leaf_hash(parts["entries/3.json"]).hex()
