@@ -25,8 +25,10 @@ NONCE: Final = "Pressmark-Nonce"
 MAX_RECORD_HEAD: Final = 256 * 1024
 
 _RECORD_END: Final = b"\r\n\r\n"
-_RECORD_VERSION: Final = re.compile(rb"WARC/[0-9]\.[0-9]+")
+_RECORD_VERSION: Final = re.compile(r"WARC/[0-9]\.[0-9]+")
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# What may not stand in a line once the head was split at its CRLFs.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f]")
 
 # Fields that ISO 28500:2017 5.1 asks of every record.
 _MANDATORY: Final = ("WARC-Record-ID", "Content-Length", "WARC-Date", "WARC-Type")
@@ -43,7 +45,10 @@ class RecordView:
     def get(self, name: str) -> str | None:
         """The first value of a header, by case-insensitive name, or None."""
         wanted = name.lower()
-        return next((value for key, value in self.headers if key.lower() == wanted), None)
+        for key, value in self.headers:
+            if key == name or key.lower() == wanted:
+                return value
+        return None
 
     def all(self, name: str) -> list[str]:
         """Every value of a header, by case-insensitive name."""
@@ -110,21 +115,19 @@ def parse_record(data: bytes) -> RecordView:
     head_end = data.find(_RECORD_END, 0, MAX_RECORD_HEAD)
     if head_end < 0:
         raise InvalidValue("not a WARC record: no end of its header found")
-    version, *lines = data[:head_end].split(b"\r\n")
-    if _RECORD_VERSION.fullmatch(version) is None:
-        raise InvalidValue(f"not a WARC record: it begins {version[:20]!r}")
-    headers = tuple(_parse_field(line) for line in lines)
+    version, headers = _parse_head(data[:head_end])
+    names = [name.lower() for name, _ in headers]
     for name in _MANDATORY:
-        if sum(key.lower() == name.lower() for key, _ in headers) != 1:
+        if names.count(name.lower()) != 1:
             raise InvalidValue(f"a WARC record has exactly one {name}")
-    length = next(value for key, value in headers if key.lower() == "content-length")
+    length = headers[names.index("content-length")][1]
     if not (length.isascii() and length.isdigit() and len(length) < 19):
         raise InvalidValue(f"not a Content-Length: {length[:40]!r}")
     start = head_end + len(_RECORD_END)
     end = start + int(length)
     if data[end:] != _RECORD_END or len(data) != end + len(_RECORD_END):
         raise InvalidValue(f"the record does not end with two CRLF after its block of {int(length)} bytes")
-    return RecordView(version=version[5:].decode("ascii"), headers=headers, block=data[start:end])
+    return RecordView(version=version[5:], headers=headers, block=data[start:end])
 
 
 def print_record(view: RecordView) -> bytes:
@@ -187,15 +190,22 @@ def _digest_fault(declared: str, data: bytes) -> str | None:
     return None if found == wanted else f"declared {wanted}, computed {found}"
 
 
-def _parse_field(line: bytes) -> tuple[str, str]:
+def _parse_head(head: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The version line and the fields of a record's header, without the blank line that ends it."""
     try:
-        text = line.decode("utf-8")
+        version, *lines = head.decode("utf-8").split("\r\n")
     except UnicodeDecodeError as error:
         raise InvalidValue("a WARC header that is not UTF-8") from error
-    name, colon, value = text.partition(":")
+    if _RECORD_VERSION.fullmatch(version) is None:
+        raise InvalidValue(f"not a WARC record: it begins {head[:20]!r}")
+    return version, tuple([_parse_field(line) for line in lines])
+
+
+def _parse_field(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
     if not colon or _FIELD_NAME.fullmatch(name) is None:
-        raise InvalidValue(f"not a WARC header line: {text[:60]!r}")
+        raise InvalidValue(f"not a WARC header line: {line[:60]!r}")
     value = value.strip(" \t")
-    if any(ord(char) < 32 and char != "\t" for char in value):
+    if _CONTROL.search(value) is not None:
         raise InvalidValue(f"a control character in the WARC header {name}")
     return name, value

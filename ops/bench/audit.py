@@ -1,7 +1,7 @@
-"""Reading everything again: this audit beside warcio, FastWARC and `zcat | sha256sum` on the same segment.
+"""Reading everything again: this audit beside warcio, FastWARC and `zcat | sha256sum` on the same segments.
 
     python -m ops.bench.audit [--rounds N]          the comparison
-    python -m ops.bench.audit ours FOLDER           our side, as the comparison runs it
+    python -m ops.bench.audit ours FOLDER WORKERS   our side, as the comparison runs it
     python -m ops.bench.audit make FOLDER ROUNDS    the archive that all sides read
 
 The audit does more than the others: it also holds every record against catalog and log. Each side is a process of its
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 #: Captures of one group commit while the archive is made.
 GROUP: Final = 32
+#: Bytes of a segment: enough of them that processes can share, as any archive has.
+SEGMENT: Final = 8_000_000
+#: Processes of our audit.
+WORKERS: Final = 2
 MEGA: Final = 1_000_000
 
 
@@ -42,6 +46,7 @@ def settings(folder: Path) -> StorageSettings:
         catalog_url=f"sqlite:///{folder / 'catalog.sqlite'}",
         objects_url=str(folder / "objects"),
         origin="pressmark.invalid/bench",
+        segment_max_bytes=SEGMENT,
     )
 
 
@@ -75,44 +80,52 @@ def make(folder: Path, rounds: int) -> None:
             batch.append((exchange, Context(outlet_id="bench", role=Role.OTHER)))
             if len(batch) == GROUP:
                 archive.deposit(batch)
+                archive.rotate()
                 batch.clear()
         archive.deposit(batch)
         archive.seal()
     print(json.dumps({"what": what, "captures": len(pages) * rounds}))
 
 
-def ours(folder: Path) -> None:
+def ours(folder: Path, workers: int) -> None:
     """Our side: the whole audit; prints what it found as JSON."""
     from storage.archive import Archive
-    from storage.fixity import audit
+    from storage.fixity import AuditOptions, audit
 
     with Archive.open(settings(folder)) as archive:
-        report = audit(archive)
+        report = audit(archive, AuditOptions(workers=workers))
     print(json.dumps({"ok": report.ok, "records": report.records}))
 
 
-def timed(name: str, segment: Path, folder: Path) -> tuple[Run, float] | None:
+def timed(name: str, joined: Path, folder: Path) -> tuple[Run, float] | None:
     """Run one side; its figures and wall seconds. None where it is not installed."""
     scripts = Path(sys.executable).parent
     warcio, fastwarc = (shutil.which(tool, path=str(scripts)) or shutil.which(tool) for tool in ("warcio", "fastwarc"))
     shell, zcat, sums = (shutil.which(tool) for tool in ("sh", "zcat", "sha256sum"))
     started = time.perf_counter()
-    if name == "ours":
-        done = run_python("ops.bench.audit", "ours", str(folder))
+    if name in OURS:
+        done = run_python("ops.bench.audit", "ours", str(folder), str(OURS[name]))
         if not done.output["ok"]:
             raise RuntimeError("the audit of an archive just made found damage")
     elif name == "warcio check" and warcio:
-        done = run([warcio, "check", str(segment)])
+        done = run([warcio, "check", str(joined)])
     elif name == "fastwarc check" and fastwarc:
-        done = run([fastwarc, "check", "--quiet", "--verify-payloads", str(segment)])
+        done = run([fastwarc, "check", "--quiet", "--verify-payloads", str(joined)])
     elif name == "zcat | sha256sum" and shell and zcat and sums:
-        done = run([shell, "-c", 'zcat "$1" | sha256sum', "sh", str(segment)])
+        done = run([shell, "-c", 'zcat "$1" | sha256sum', "sh", str(joined)])
     else:
         return None
     return done, time.perf_counter() - started
 
 
-SIDES: Final = ("ours", "fastwarc check", "warcio check", "zcat | sha256sum")
+OURS: Final = {"ours": WORKERS, "ours-alone": 1}  # processes
+SIDES: Final = (*OURS, "fastwarc check", "warcio check", "zcat | sha256sum")
+
+
+def uncompressed(path: Path) -> int:
+    """Bytes of all records of a file."""
+    with gzip.open(path) as stream:
+        return sum(len(part) for part in iter(lambda: stream.read(MEGA), b""))
 
 
 def compare(rounds: int) -> None:
@@ -120,18 +133,29 @@ def compare(rounds: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="pressmark-bench-"))
     try:
         made = run_python("ops.bench.audit", "make", str(folder), str(rounds)).output
-        (segment,) = (folder / "objects").rglob("*.warc.gz")
-        with gzip.open(segment) as stream:
-            size = sum(len(part) for part in iter(lambda: stream.read(MEGA), b""))
-        results = {name: done for name in SIDES if (done := timed(name, segment, folder)) is not None}
+        segments = sorted((folder / "objects").rglob("*.warc.gz"))
+        joined = folder / "joined.warc.gz"  # gzip members one behind the other, as in each segment: some take one file
+        with joined.open("wb") as target:
+            for segment in segments:
+                target.write(segment.read_bytes())
+        size = uncompressed(joined)
+        results = {name: done for name in SIDES if (done := timed(name, joined, folder)) is not None}
     finally:
         shutil.rmtree(folder)
-    base = results["ours"][0].cpu
+    base = results[SIDES[0]]
+    much = f"{size / MEGA:.0f} MB uncompressed, {len(segments)} segments; ours by {WORKERS} processes"
     table(
-        f"audit: {made['captures']} captures of {made['what']}, {size / MEGA:.0f} MB uncompressed, one segment",
-        ("side", "ours is", "MB/CPU-s", "MB/s", "peak MB"),
+        f"audit: {made['captures']} captures of {made['what']}, {much}",
+        ("side", "CPU", "wall", "MB/CPU-s", "MB/s", "peak MB"),
         [
-            (name, f"{r.cpu / base:.2f}x", f"{size / MEGA / r.cpu:.0f}", f"{size / MEGA / wall:.0f}", r.peak // MEGA)
+            (
+                name,
+                f"{r.cpu / base[0].cpu:.2f}x",
+                f"{wall / base[1]:.2f}x",
+                f"{size / MEGA / r.cpu:.0f}",
+                f"{size / MEGA / wall:.0f}",
+                r.peak // MEGA,
+            )
             for name, (r, wall) in results.items()
         ],
     )
@@ -144,13 +168,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["ours"]:
-        ours(Path(given[1]))
+        ours(Path(given[1]), int(given[2]))
         return
     if given[:1] == ["make"]:
         make(Path(given[1]), int(given[2]))
         return
     parser = argparse.ArgumentParser(prog="python -m ops.bench.audit", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=4, help="how often each page is deposited")
+    parser.add_argument("--rounds", type=int, default=16, help="how often each page is deposited")
     compare(parser.parse_args(given).rounds)
 
 

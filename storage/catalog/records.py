@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, case, func, insert, literal_column, select
@@ -52,6 +52,20 @@ class Records(Queries):
     def by_digest(self, digest: str) -> RecordRow | None:
         """One record by its record digest, `sha256:hex`."""
         return self._one(select(records).where(records.c.digest == digest).limit(1))
+
+    def digests(self, wanted: Collection[str]) -> set[str]:
+        """Those of the record digests, `sha256:hex`, of which there is a record."""
+        found: set[str] = set()
+        rest = list(wanted)
+        for first in range(0, len(rest), BATCH):
+            query = select(records.c.digest).where(records.c.digest.in_(rest[first : first + BATCH]))
+            found.update(self._connection.scalars(query))
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """How many records stand in each segment, by its name."""
+        query = select(records.c.segment, func.count()).group_by(records.c.segment)
+        return {row[0]: row[1] for row in self._connection.execute(query)}
 
     def of_event(self, event_id: str) -> list[RecordRow]:
         """The records of one event, as they stand in the segment."""

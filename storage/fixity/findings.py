@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,27 @@ class Finding:
     message: str
 
 
+#: With which probability a sample would have met damage of the share that it rules out.
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampled:
+    """How much a sample read, and what it says of the rest."""
+
+    read: int  # records, chosen at random
+    of: int  # records that there are
+
+    @property
+    def below(self) -> float:
+        """Where nothing was found wrong: with probability CONFIDENCE, less than this share of all records is.
+
+        Had a share s been wrong, a sample of n would have met none of it with probability (1 - s)^n at most: drawing
+        without putting back meets it rather more often.
+        """
+        return 0.0 if self.read >= self.of else 1.0 - (1.0 - CONFIDENCE) ** (1.0 / max(self.read, 1))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditReport:
     """What an audit read and found. Orphans are what a stop or a stranger left: told, but no fault."""
@@ -34,6 +55,7 @@ class AuditReport:
     missing: tuple[Finding, ...] = ()
     orphans: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()  # what could not be looked at from here, in sentences
+    sampled: Sampled | None = None  # None: all was read
 
     @property
     def ok(self) -> bool:
@@ -44,7 +66,9 @@ class AuditReport:
 class Findings:
     """Findings as they come in: the first of each kind about each place."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        """`known` are places about which something was found before, elsewhere: `has` speaks of them too."""
+        self._known = frozenset(known)
         self._found: dict[tuple[str, str], Finding] = {}
         self.notes: list[str] = []
 
@@ -54,7 +78,15 @@ class Findings:
 
     def has(self, where: str) -> bool:
         """True where anything was found about a place."""
-        return any((kind, where) in self._found for kind in (DAMAGED, MISSING))
+        return where in self._known or any((kind, where) in self._found for kind in (DAMAGED, MISSING))
+
+    def places(self) -> frozenset[str]:
+        """Every place that `has` says yes to."""
+        return self._known | {where for kind, where in self._found if kind != ORPHAN}
+
+    def all(self) -> tuple[Finding, ...]:
+        """All of them, in the order in which they were found."""
+        return tuple(self._found.values())
 
     def count(self) -> int:
         """How many there are."""

@@ -7,8 +7,9 @@ bytes is known to be right.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
@@ -16,14 +17,17 @@ from typing import Final, TypeVar
 from schemas import canonical
 from schemas.entries import Entry
 from schemas.errors import DamageError
+from schemas.outlets import Outlet
 from storage.archive import Archive
 from storage.catalog import Tx
-from storage.catalog.values import EntryRow
-from storage.fixity.events import EventAudit
-from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, AuditReport, Findings, Progress
+from storage.catalog.values import EntryRow, SegmentRow
+from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, AuditReport, Findings, Progress, Sampled
 from storage.fixity.imports import damage_of
-from storage.fixity.segments import SegmentAudit, differing
+from storage.fixity.journal import Journal
+from storage.fixity.sample import check_sample
+from storage.fixity.segments import differing
 from storage.fixity.snapshots import SnapshotAudit
+from storage.fixity.work import SegmentResult, check_segments
 from storage.imports import META, ImportedFile
 from storage.log.fsck import check_log
 from storage.log.tree import PREFIX as LOG_PREFIX
@@ -39,33 +43,47 @@ _SUFFIXES: Final = (OPEN_SUFFIX, SEALED_SUFFIX)
 T = TypeVar("T")
 
 
-def audit(archive: Archive, *, sample: int | None = None, progress: Progress | None = None) -> AuditReport:
-    """Audit the whole archive, or, with `sample`, the log and so many segments chosen at random.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditOptions:
+    """How an audit goes about it."""
+
+    sample: int | None = None  # records chosen at random, instead of all
+    rate: float | None = None  # bytes of segment files read in a second, at most
+    workers: int = 1  # processes that read segments
+    resume: bool = False  # take what an interrupted audit of this folder had read as read
+
+
+def audit(archive: Archive, options: AuditOptions | None = None, *, progress: Progress | None = None) -> AuditReport:
+    """Audit the whole archive, or, with `sample`, the log and so many records chosen at random.
 
     May run beside a crawl. Raises StoreError, CatalogError and DiskError where a place cannot be reached,
     nothing for damage.
     """
-    return _Audit(archive, progress or (lambda what, done, total: None)).run(sample)
+    return _Audit(archive, options or AuditOptions(), progress or (lambda what, done, total: None)).run()
 
 
 class _Audit:
     """One run."""
 
-    def __init__(self, archive: Archive, progress: Progress) -> None:
+    def __init__(self, archive: Archive, options: AuditOptions, progress: Progress) -> None:
         self._archive, self._store, self._catalog = archive, archive.store, archive.catalog
-        self._progress = progress
+        self._options, self._progress = options, progress
         self._findings = Findings()
-        self._events = EventAudit(findings=self._findings)
-        self._segments = SegmentAudit(archive, self._findings, self._events.check)
         self._snapshots = SnapshotAudit(archive, self._findings)
-        self._objects = 0
+        self._objects = self._records = self._captures = self._versions = self._imports = 0
+        self._spoiled: set[str] = set()
+        self._outlets: dict[str, tuple[datetime, Outlet]] = {}
         self._imported_keys: set[str] = set()
+        self._journal = Journal(archive.directory, resume=options.resume)
 
-    def run(self, sample: int | None) -> AuditReport:
+    def run(self) -> AuditReport:
         """All passes."""
         entries = self._pass("log", self._check_log) or 0
-        self._pass("segments", lambda: self._check_segments(sample))
-        if sample is None:
+        sampled: Sampled | None = None
+        if self._options.sample is not None:
+            sampled = self._pass("sample", self._check_sample)
+        else:
+            self._pass("segments", self._check_segments)
             for what, work in (
                 ("captures", self._check_captures),
                 ("articles", self._check_versions),
@@ -79,12 +97,13 @@ class _Audit:
         found = self._findings
         return AuditReport(
             objects=self._objects,
-            records=self._segments.records,
+            records=self._records,
             entries=entries,
             damaged=found.of(DAMAGED),
             missing=found.of(MISSING),
             orphans=found.of(ORPHAN),
             notes=tuple(found.notes),
+            sampled=sampled,
         )
 
     def _pass(self, what: str, work: Callable[[], T]) -> T | None:
@@ -107,25 +126,57 @@ class _Audit:
             progress=lambda done, total: self._progress("log entries", done, total),
         )
 
-    def _check_segments(self, sample: int | None) -> None:
+    def _check_segments(self) -> None:
         with self._catalog.read() as tx:
-            # Captures before what was made of them, so that damage is told of what it is in.
-            rows = sorted(tx.segments.all(), key=lambda row: (row.kind == "text", row.name))
-        if sample is not None and sample < len(rows):
-            # Which ones are read must not be known before: a seedable generator would do, an attacker's
-            # clock not.
-            rows = sorted(random.SystemRandom().sample(rows, sample), key=lambda row: (row.kind == "text", row.name))
-            self._objects = len(rows)
-        for done, row in enumerate(rows):
-            self._progress("segments", done, len(rows))
-            self._pass(f"segment {row.name}", partial(self._segments.check, row))
-        self._progress("segments", len(rows), len(rows))
+            rows = tx.segments.all()
+        done = 0
+        self._progress("segments", done, len(rows))
+        # Captures before what was made of them, so that damage is told of what it is in.
+        for kind in sorted({row.kind for row in rows}, key=lambda kind: (kind == "text", kind)):
+            some = [row for row in rows if row.kind == kind]
+            known = self._findings.places()
+            for result in self._results(some, known):
+                self._take(result)
+                done += 1
+                self._progress("segments", done, len(rows))
+        self._journal.remove()
+
+    def _results(self, rows: Sequence[SegmentRow], known: frozenset[str]) -> Iterator[SegmentResult]:
+        """The result of each segment: read now, or, on resuming, by the audit that was interrupted."""
+        earlier = [result for row in rows if (result := self._journal.result(row)) is not None]
+        yield from earlier
+        done = {result.name for result in earlier}
+        rest = [row for row in rows if row.name not in done]
+        options = self._options
+        for result in check_segments(self._archive, rest, known, workers=options.workers, rate=options.rate):
+            self._journal.note(result)
+            yield result
+
+    def _check_sample(self) -> Sampled:
+        assert self._options.sample is not None
+        result, of = check_sample(self._archive, self._options.sample, self._findings, self._progress)
+        self._records = result
+        return Sampled(read=result, of=of)
+
+    def _take(self, result: SegmentResult) -> None:
+        """Bring together what reading one segment gave."""
+        for finding in result.findings:
+            self._findings.add(finding.kind, finding.where, finding.message)
+        self._findings.notes.extend(result.notes)
+        self._records += result.records
+        self._captures += result.captures
+        self._versions += result.versions
+        self._imports += result.imports
+        self._spoiled |= result.spoiled
+        for outlet_id, change in result.outlets.items():
+            if outlet_id not in self._outlets or self._outlets[outlet_id][0] <= change[0]:
+                self._outlets[outlet_id] = change
 
     # -- rows that nothing was read for
 
     def _check_captures(self) -> None:
         with self._catalog.read() as tx:
-            if tx.captures.count() == self._events.captures:
+            if tx.captures.count() == self._captures:
                 return
         after = 0
         while True:
@@ -140,7 +191,7 @@ class _Audit:
 
     def _check_versions(self) -> None:
         with self._catalog.read() as tx:
-            if tx.articles.count(versions_too=True) == self._events.versions:
+            if tx.articles.count(versions_too=True) == self._versions:
                 return
             for row in tx.articles.search(latest_only=False):
                 if tx.records.get(row.conversion_id) is None:
@@ -151,9 +202,9 @@ class _Audit:
     def _check_outlets(self) -> None:
         with self._catalog.read() as tx:
             rows = {outlet.id: outlet for outlet in tx.outlets.all(removed=True)}
-        if self._segments.spoiled:
+        if self._spoiled:
             return  # told already; what a damaged record said of an outlet is not known
-        for outlet_id, (_, wanted) in self._events.outlets.items():
+        for outlet_id, (_, wanted) in self._outlets.items():
             row = rows.pop(outlet_id, None)
             if row is None:
                 self._findings.add(MISSING, f"outlet {outlet_id}", "its records are there, the catalog lacks it")
@@ -169,19 +220,17 @@ class _Audit:
             stop = tx.log.state().next_index
         for first in range(0, stop, PAGE):
             with self._catalog.read() as tx:
-                for row in tx.log.entries(first, min(first + PAGE, stop)):
-                    if not self._findings.has(f"entry {row.index}"):
-                        self._check_entry(tx, row)
+                rows = tx.log.entries(first, min(first + PAGE, stop))
+                entries = [(r, Entry.decode(r.body)) for r in rows if not self._findings.has(f"entry {r.index}")]
+                known = tx.records.digests({digest for _, entry in entries for digest in _digests(entry)})
+                for row, entry in entries:
+                    self._check_entry(tx, row, entry, known)
             self._progress("entries", min(first + PAGE, stop), stop)
 
-    def _check_entry(self, tx: Tx, row: EntryRow) -> None:
+    def _check_entry(self, tx: Tx, row: EntryRow, entry: Entry, known: set[str]) -> None:
         where = f"entry {row.index}"
-        entry = Entry.decode(row.body)
-        digests = list(entry.records.values())
-        if isinstance(capture := entry.fields.get("capture"), str):
-            digests.append(capture)
-        for digest in digests:
-            if tx.records.by_digest(digest) is None:
+        for digest in _digests(entry):
+            if digest not in known:
                 self._findings.add(MISSING, where, f"it commits to a record of digest {digest}, which is not here")
         if entry.type == "segment" and tx.segments.get(entry.fields["name"]) is None:
             self._findings.add(MISSING, where, f"the catalog lacks segment {entry.fields['name']}, which it seals")
@@ -202,7 +251,7 @@ class _Audit:
         """The files of others that were taken in, copies and those that stay where they are, against their digests."""
         with self._catalog.read() as tx:
             notes = tx.meta.starting(META)
-        if len(notes) > self._events.imports and not self._segments.spoiled:
+        if len(notes) > self._imports and not self._spoiled:
             self._findings.add(MISSING, "imports", "the catalog notes more imported files than there are records of")
         for done, value in enumerate(notes.values()):
             self._progress("imports", done, len(notes))
@@ -234,6 +283,12 @@ class _Audit:
         name = name_of_key(key)
         if name is None or tx.segments.get(name) is None:
             self._findings.add(ORPHAN, key, "the catalog knows no such object")
+
+
+def _digests(entry: Entry) -> list[str]:
+    """Digests of all records that an entry names."""
+    capture = entry.fields.get("capture")
+    return [*entry.records.values(), *([capture] if isinstance(capture, str) else [])]
 
 
 def _pages(keys: Iterable[str]) -> Iterator[list[str]]:

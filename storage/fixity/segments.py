@@ -7,11 +7,12 @@ are read one by one, so that every damaged record is named and every whole one s
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, cast
 
 from schemas.entries import Entry
-from schemas.errors import DamageError, InvalidValue, NotFound
+from schemas.errors import DamageError, InvalidValue, NotFound, SegmentElsewhere
 from schemas.records import RecordView, record_findings
 from storage import events
 from storage.archive import Archive
@@ -34,8 +35,12 @@ _ALONE: Final = frozenset({"warcinfo", "resource"})
 class SegmentAudit:
     """Reads segments one after another. `records` counts those that were read."""
 
-    def __init__(self, archive: Archive, findings: Findings, on_event: OnEvent) -> None:
+    def __init__(
+        self, archive: Archive, findings: Findings, on_event: OnEvent, *, rate: float | None = None
+    ) -> None:
+        """`rate` bounds what is read, in bytes of the files a second."""
         self._archive, self._findings, self._on_event = archive, findings, on_event
+        self._rate = rate
         self.records = 0
         self.spoiled: set[str] = set()  # events of which a record is damaged or gone
 
@@ -49,12 +54,31 @@ class SegmentAudit:
         with stream, self._archive.catalog.read() as tx:
             # After the file was opened: what a row says of its segment was true of the file before.
             current = tx.segments.get(row.name) or row
-            hashing = HashingReader(stream)
+            hashing = HashingReader(stream, rate=self._rate)
             intact = self._walk(tx, current, cast(BinaryIO, hashing))
             if current.state == "open":
                 self._findings.notes.append(f"segment {row.name} stands in one local copy until it is sealed")
             else:
                 self._check_object(tx, current, hashing, intact=intact)
+
+    def check_one(self, tx: Tx, row: RecordRow) -> None:
+        """One record by itself, with the others of its event. Raises StoreError, CatalogError, DiskError."""
+        rows = tx.records.of_event(row.event_id) if row.event_id is not None else [row]
+        group: list[Stored] = []
+        for one in rows:
+            try:
+                stored = read_member(self._archive.segments.member(one), name=one.segment, offset=one.offset)
+            except SegmentElsewhere as error:
+                self._findings.notes.append(error.message)
+                return
+            except DamageError as error:
+                self._findings.add(DAMAGED, _place(one.segment, one.offset), error.message)
+                continue
+            if self._check_record(tx, one, stored):
+                group.append(stored)
+        self.records += 1
+        if len(group) == len(rows):
+            self._flush(tx, row.event_id, group)
 
     def _gone(self, row: SegmentRow) -> None:
         """The segment stands nowhere that can be reached from here."""
@@ -216,17 +240,20 @@ class SegmentAudit:
 
 
 class HashingReader:
-    """A stream that hashes what is read through it."""
+    """A stream that hashes what is read through it, at most `rate` bytes a second where one is set."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: BinaryIO, *, rate: float | None = None) -> None:
+        self._stream, self._rate = stream, rate
         self._digest, self._length = hashlib.sha256(), 0
+        self._begun = time.monotonic()
 
     def read(self, size: int = -1) -> bytes:
         """As the stream's own."""
         data = self._stream.read(size)
         self._digest.update(data)
         self._length += len(data)
+        if self._rate is not None:
+            time.sleep(max(0.0, self._begun + self._length / self._rate - time.monotonic()))
         return data
 
     def finish(self) -> tuple[str, int]:

@@ -48,7 +48,7 @@ class Stored:
         """The first value of a header, by case-insensitive name, URIs without angle brackets; else None."""
         wanted = name.lower()
         for key, value in self.headers:
-            if key.lower() == wanted:
+            if key == name or key.lower() == wanted:
                 return bare_id(value) if wanted in _URI_FIELDS else value
         return None
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.captures import Capture
+from schemas.errors import DiskError
 from storage.archive import Archive
 from storage.catalog.values import RecordRow
 from storage.datasets import Selection, build
-from storage.fixity import AuditReport, audit
-from storage.segments import object_key
+from storage.fixity import CONFIDENCE, AuditOptions, AuditReport, Sampled, audit
+from storage.segments import Segments, object_key
 from tests.storage.keepsake import CAPTURES, copy, make
 from tests.support.archives import ARTICLE, exchange, fill, page, settings
 
@@ -73,11 +78,11 @@ def flip(path: Path, at: int, bit: int = 1) -> None:
 def test_a_whole_archive_passes_open_segments_and_all(
     request: pytest.FixtureRequest, tmp_path: Path, where: str
 ) -> None:
-    given = settings(tmp_path)
+    wanted = settings(tmp_path)
     if where == "services":
         catalog = request.getfixturevalue("postgres_url")
-        given = settings(tmp_path, catalog=catalog, objects=request.getfixturevalue("s3_bucket").url)
-    with Archive.create(given) as archive:
+        wanted = settings(tmp_path, catalog=catalog, objects=request.getfixturevalue("s3_bucket").url)
+    with Archive.create(wanted) as archive:
         make(archive)
         report = audit(archive)
         assert (report.objects, report.records, report.entries) == (11, len(rows(archive)), 22)
@@ -98,14 +103,92 @@ def test_entries_that_wait_for_their_tiles_are_no_fault(archive: Archive) -> Non
     assert places(audit(archive)) == set()
 
 
-def test_a_sample_reads_so_many_segments(archive: Archive) -> None:
+def test_a_sample_reads_so_many_records_with_their_events(archive: Archive) -> None:
     told: list[tuple[str, int, int]] = []
-    report = audit(archive, sample=2, progress=lambda *step: told.append(step))
+    report = audit(archive, AuditOptions(sample=2), progress=lambda *step: told.append(step))
     assert report.ok
-    assert report.objects == 2
-    assert 0 < report.records < len(rows(archive))
-    assert ("segments", 2, 2) in told
-    assert audit(archive, sample=1000).records == len(rows(archive))
+    assert report.records == 2
+    assert report.sampled == Sampled(read=2, of=len(rows(archive)))
+    assert ("records", 2, 2) in told
+    everything = audit(archive, AuditOptions(sample=1000))
+    assert everything.ok
+    assert everything.sampled is not None
+    assert (everything.records, everything.sampled.below) == (len(rows(archive)), 0.0)
+
+
+def test_a_sample_of_all_finds_a_damaged_record_wherever_it_is(archive: Archive) -> None:
+    row = next(r for r in rows(archive) if r.type == "response")
+    flip(file_of(archive, row.segment), row.offset + row.length // 2)
+    report = audit(archive, AuditOptions(sample=1000))
+    assert ("damaged", f"{row.segment} at {row.offset}") in places(report)
+
+
+@given(st.integers(1, 10**6), st.floats(0.0001, 0.5))
+def test_a_clean_sample_rules_out_what_it_would_have_met(read: int, share: float) -> None:
+    sampled = Sampled(read=read, of=10**9)
+    missed = (1 - share) ** read  # the chance to see none of so much damage
+    assert (missed < 1 - CONFIDENCE) == (share > sampled.below) or abs(share - sampled.below) < 1e-9
+
+
+def test_an_interrupted_audit_goes_on_where_it_stopped(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    with archive.catalog.read() as tx:
+        sealed = {segment.name for segment in tx.segments.all("sealed")}
+    whole = audit(archive)
+    row = next(r for r in rows(archive) if r.type == "conversion")  # of a segment that is read last
+    opened: list[str] = []
+    real = Segments.open
+
+    def failing(self: Segments, name: str) -> BinaryIO:
+        if name == row.segment:
+            raise DiskError("pulled the plug")
+        opened.append(name)
+        return real(self, name)
+
+    monkeypatch.setattr(Segments, "open", failing)
+    with pytest.raises(DiskError):
+        audit(archive)
+    done = set(opened) & sealed  # to an open one more may have been written since
+    assert done
+    journal = archive.directory / "audit.progress"
+    journal.write_text(journal.read_text() + '{"format": "press')  # torn by the stop
+    opened.clear()
+    monkeypatch.setattr(Segments, "open", lambda self, name: (opened.append(name), real(self, name))[1])
+    assert audit(archive, AuditOptions(resume=True)) == whole
+    assert not done & set(opened)
+    assert not journal.exists()
+
+
+def test_what_is_read_wrongly_once_is_read_again_before_it_is_believed(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.seal()
+    name = rows(archive)[0].segment
+    real, left = Segments.open, [1]  # how often it goes wrong
+
+    def once(self: Segments, wanted: str) -> BinaryIO:
+        stream = real(self, wanted)
+        if wanted != name or not left:
+            return stream
+        left.pop()
+        with stream:
+            data = bytearray(stream.read())
+        data[len(data) // 2] ^= 1
+        return io.BytesIO(bytes(data))
+
+    monkeypatch.setattr(Segments, "open", once)
+    report = audit(archive)
+    assert report.ok
+    assert any(f"segment {name} was read wrongly once" in note for note in report.notes)
+
+
+def test_two_processes_find_what_one_finds(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.seal()
+    row = next(r for r in rows(archive) if r.type == "response")
+    flip(file_of(archive, row.segment), row.offset + row.length // 2)
+    alone = audit(archive)
+    monkeypatch.setattr("storage.fixity.work.SHARE_FROM", 0)
+    assert audit(archive, AuditOptions(workers=2)) == alone
+    assert not alone.ok
 
 
 def test_an_audit_changes_nothing(archive: Archive) -> None:
