@@ -14,6 +14,8 @@ JOBS ?= 2
 
 # Articles of `make bench-trace`; those of `make bench` are few.
 ARTICLES ?= 100000
+# Seed by which `make bench-accuracy` draws the half of the outlets that rules are made on.
+SPLIT ?= 4
 # Pages of `make bench-corpus`, and what scores the articles made of them.
 CORPUS ?= ../shared/corpus
 
@@ -42,7 +44,7 @@ help:
 	@echo 'make test-interop    against rivals and oracles, each in an environment of its own'
 	@echo 'make lint            ruff, mypy --strict, import contracts'
 	@echo 'make bench           speed side by side with what else one would use'
-	@echo 'make bench-accuracy  extraction against ground truth (needs the data folder)'
+	@echo 'make bench-accuracy  extraction against ground truth, whole and by halves drawn by SPLIT=4 (data folder)'
 	@echo 'make bench-trace     fragments traced in an archive of ARTICLES=100000 synthetic articles'
 	@echo 'make bench-corpus    real pages crawled as if they were the web, killed, rebuilt, counted (data folder)'
 	@echo 'make lock            resolve the locks anew (needs uv)'
@@ -87,7 +89,7 @@ bench: install
 	$(BIN)/python -m ops.bench
 
 bench-accuracy: install
-	$(BIN)/python -m ops.bench accuracy
+	$(BIN)/python -m ops.bench accuracy --split $(SPLIT)
 
 bench-trace: install
 	$(BIN)/python -m ops.bench tracing --articles $(ARTICLES)

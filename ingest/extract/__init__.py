@@ -31,7 +31,7 @@ from schemas.urls import normalize
 
 EXTRACTOR: Final = Extractor(
     name="pressmark",
-    version="2",
+    version="3",
     settings={
         "body": "likeness-then-trafilatura",
         "deduplicate": False,

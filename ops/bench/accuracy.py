@@ -1,21 +1,21 @@
 """How right extraction is, beside other extractors: score.py's figures on the newsrooms, 4-gram F1 on the benchmark.
 
-    python -m ops.bench.accuracy [--pages N] [--parts]
+    python -m ops.bench.accuracy [--pages N] [--split SEED]
 
 `corpus/score.py` of the data folder is run as it stands, so that there is one judge. The article-extraction-benchmark's
 metric is defined by its authors (scrapinghub/article-extraction-benchmark, evaluate.py); `shingle_score` follows that
 definition. Extractors that do not resolve together with ours run in the environment that `make test-interop` makes.
-`--parts` also judges the outlets in two parts, chosen by a digest of the outlet's name: rules are made with one in
-sight, and must hold on both.
+`--split` also judges the outlets in two parts, drawn at random by the seed: rules are made with the first in sight,
+the second is looked at as figures alone, and what holds must hold on both.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import hashlib
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -60,11 +60,6 @@ class Page:
     url: str
     fetched: datetime
     outlet: str = ""
-
-    @property
-    def part(self) -> str:
-        """A or B: the outlet's part."""
-        return "AB"[hashlib.sha256(self.outlet.encode()).digest()[0] & 1]
 
     @property
     def html(self) -> bytes:
@@ -253,7 +248,14 @@ def judged(shared: Path, pages: Sequence[Page], answers: Mapping[str, Prediction
     return figures
 
 
-def compare(limit: int | None = None, *, parts: bool = False) -> None:
+def split(pages: Sequence[Page], seed: int) -> tuple[list[Page], list[Page]]:
+    """The pages of half of the outlets, drawn at random, and those of the other half; an outlet is never parted."""
+    outlets = sorted({page.outlet for page in pages})
+    drawn = set(random.Random(seed).sample(outlets, len(outlets) // 2))  # noqa: S311 - no secret
+    return [p for p in pages if p.outlet in drawn], [p for p in pages if p.outlet not in drawn]
+
+
+def compare(limit: int | None = None, *, seed: int | None = None) -> None:
     """Read, judge and print; says so where the data or an extractor is missing."""
     shared = shared_folder()
     if shared is None:
@@ -264,9 +266,9 @@ def compare(limit: int | None = None, *, parts: bool = False) -> None:
     pages = newsroom_pages(shared)[:limit]
     answers = predictions(pages)
     print_newsrooms(shared, "newsroom pages", pages, answers)
-    if parts:
-        for part in "AB":
-            print_newsrooms(shared, f"newsroom pages, part {part}", [p for p in pages if p.part == part], answers)
+    if seed is not None:
+        for name, part in zip("AB", split(pages, seed), strict=True):
+            print_newsrooms(shared, f"newsroom pages, part {name} of seed {seed}", part, answers)
     pages, bodies = benchmark_pages(shared)
     pages = pages[:limit]
     scores = []
@@ -294,9 +296,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench.accuracy", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pages", type=int, help="only the first N pages of each corpus")
-    parser.add_argument("--parts", action="store_true", help="also judge two parts of the outlets apart")
+    parser.add_argument("--split", type=int, metavar="SEED", help="also judge two halves of the outlets, drawn by SEED")
     given = parser.parse_args(arguments)
-    compare(given.pages, parts=given.parts)
+    compare(given.pages, seed=given.split)
 
 
 if __name__ == "__main__":

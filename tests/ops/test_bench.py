@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -69,12 +70,26 @@ def test_score_py_judges_the_truth_as_right(shared: Path) -> None:
 
 
 def test_accuracy_of_some_pages(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    accuracy.main(["--pages", "2", "--parts"])
+    accuracy.main(["--pages", "2", "--split", "1"])
     printed = capsys.readouterr().out
     assert "2 newsroom pages, score.py" in printed
     assert "newsroom pages, part " in printed
     assert "2 benchmark pages" in printed
     assert {"ours", "trafilatura"} <= rows_of(printed).keys()
+
+
+def test_a_split_parts_outlets_not_pages(tmp_path: Path) -> None:
+    when = datetime(2026, 3, 1, tzinfo=UTC)
+    pages = [
+        accuracy.Page(id=str(i), path=tmp_path, url="https://x.example", fetched=when, outlet=str(i % 7))
+        for i in range(40)
+    ]
+    one, other = accuracy.split(pages, 4)
+    assert len({p.outlet for p in one}) == 3
+    assert {p.outlet for p in one}.isdisjoint(p.outlet for p in other)
+    assert {p.id for p in (*one, *other)} == {p.id for p in pages}
+    assert accuracy.split(pages, 4) == (one, other)
+    assert any(accuracy.split(pages, seed) != (one, other) for seed in range(5, 9))
 
 
 @pytest.mark.slow
