@@ -1,12 +1,26 @@
-"""What recurs: rounds over due outlets, rotation, checkpoints. When each runs is left to `ops.scheduler`."""
+"""What recurs: rounds over due outlets, rotation, checkpoints, the mirror, audits.
+
+When each runs is left to `ops.scheduler`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from ingest.pipeline import Crawler
-from schemas.errors import LeaseLost
+from schemas.errors import DiskError, LeaseLost, StoreError
+from schemas.instants import parse_rfc3339, rfc3339
 from storage.archive import Archive
+
+if TYPE_CHECKING:
+    from ingest.pipeline import Crawler
+    from ops.settings import AuditTable
+
+#: The catalog's note of the last audit that `run` made: what it found, as JSON.
+LAST_AUDIT: Final = "audit last"
 
 
 async def housekeeping(archive: Archive, every: float) -> None:
@@ -31,3 +45,50 @@ async def serve_due(crawler: Crawler) -> None:
         outlets = [o for o in tx.outlets.all() if o.state == "active"]
         due = [o for o in outlets if (at := tx.frontier.next_due([o.id])) is not None and at <= crawler.now()]
     await asyncio.gather(*(crawler.serve(outlet) for outlet in due))
+
+
+def keep_mirror(archive: Archive, say: Callable[[str], None]) -> None:
+    """Bring the mirror up to date, where one is set. One that fails is told of, and tried again next time."""
+    if not archive.settings.mirror_url:
+        return
+    from storage.mirror import catch_up
+
+    try:
+        store = archive.mirror()
+        refused = () if store is None else catch_up(archive, store).refused
+    except (StoreError, DiskError) as error:
+        refused = (error.message,)
+    for sentence in refused:
+        say(f"mirror: {sentence}")
+
+
+def audit_if_due(archive: Archive, settings: AuditTable, say: Callable[[str], None]) -> None:
+    """Audit as the settings say, if the last time is long enough ago; what was found is logged and told.
+
+    Damage stops no crawl: what is captured meanwhile is not the worse for it.
+    """
+    from storage.fixity import AuditOptions, audit
+
+    last = last_audit(archive)
+    now = archive.clock()
+    if not settings.every or (last and parse_rfc3339(last["at"]) + timedelta(seconds=settings.every) > now):
+        return
+    report = audit(archive, AuditOptions(sample=settings.sample or None, rate=settings.rate))
+    counts = {
+        "objects": report.objects,
+        "records": report.records,
+        "damaged": len(report.damaged),
+        "missing": len(report.missing),
+    }
+    archive.record_audit({"size": report.entries, **counts})
+    with archive.catalog.begin() as tx:
+        tx.meta.set(LAST_AUDIT, json.dumps({"at": rfc3339(now), **counts}))
+    for finding in (*report.damaged, *report.missing):
+        say(f"audit: {finding.kind}: {finding.where}: {finding.message}")
+
+
+def last_audit(archive: Archive) -> dict[str, Any] | None:
+    """When `run` audited last, and what it found."""
+    with archive.catalog.read() as tx:
+        text = tx.meta.get(LAST_AUDIT)
+    return None if text is None else dict(json.loads(text))

@@ -13,7 +13,7 @@ from typing import Final
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from ingest.extract.worker import ExtractPool
-from ops.jobs import keep_house, serve_due
+from ops.jobs import audit_if_due, keep_house, keep_mirror, serve_due
 from ops.settings import Settings
 from ops.wiring import make_crawler
 from schemas.errors import DamageError, LogForkRisk
@@ -21,6 +21,10 @@ from storage.archive import Archive
 
 #: Seconds between looks at what is due; a poll is never later than this, and a look costs two queries an outlet.
 TICK: Final = 1.0
+#: Seconds between two times that the mirror is brought up to date: both stores are listed whole.
+MIRROR_EVERY: Final = 600.0
+#: Seconds between looks at whether an audit is due.
+AUDIT_LOOK: Final = 60.0
 
 
 class Jobs:
@@ -70,6 +74,7 @@ async def serve(archive: Archive, settings: Settings, pool: ExtractPool, say: Ca
     scheduler = AsyncIOScheduler(timezone="UTC")
     jobs = Jobs(crawler.stopping, say)
     keeping: list[asyncio.Task[None]] = []
+    running: dict[str, asyncio.Task[None]] = {}
 
     async def look() -> None:
         jobs.start(lambda: serve_due(crawler))
@@ -78,7 +83,19 @@ async def serve(archive: Archive, settings: Settings, pool: ExtractPool, say: Ca
         if not keeping or keeping[-1].done():  # what takes longer than its interval is not begun twice
             keeping[:] = [jobs.start(lambda: keep_house(archive))]
 
-    for job, seconds in ((look, TICK), (keep, settings.log.checkpoint_every)):
+    async def mirror() -> None:
+        await alone("mirror", lambda: keep_mirror(archive, say))
+
+    async def audit() -> None:
+        await alone("audit", lambda: audit_if_due(archive, settings.audit, say))
+
+    async def alone(name: str, work: Callable[[], None]) -> None:
+        if name not in running:
+            running[name] = jobs.start(lambda: asyncio.to_thread(work))
+            running[name].add_done_callback(lambda _: running.pop(name))
+
+    recurring = ((look, TICK), (keep, settings.log.checkpoint_every), (mirror, MIRROR_EVERY), (audit, AUDIT_LOOK))
+    for job, seconds in recurring:
         scheduler.add_job(job, "interval", seconds=seconds, max_instances=1, coalesce=True)
     scheduler.start()
     say(f"running; {archive.settings.origin}")

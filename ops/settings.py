@@ -74,6 +74,7 @@ class ObjectsTable(_Table):
     url: str = Field(
         default="", description="empty: `objects/` in the archive's folder; or a folder, or `s3://bucket/prefix`"
     )
+    mirror: str = Field(default="", description="a second store, kept whole, that `audit --repair` restores from")
 
 
 class CrawlTable(_Table):
@@ -133,6 +134,16 @@ class SegmentsTable(_Table):
     max_age: SomeSeconds = Field(default=3600.0, description="seconds from its first record to its sealing")
 
 
+class AuditTable(_Table):
+    """How `run` audits by itself."""
+
+    every: Seconds = Field(default=86400.0, description="seconds between two audits of `run`; 0: none")
+    sample: Annotated[int, Field(ge=0)] = Field(
+        default=1000, description="records that each reads, chosen at random; 0: all"
+    )
+    rate: SomeSeconds = Field(default=20_000_000.0, description="bytes a second that they read at most")
+
+
 class OutletTable(_Table):
     """An outlet to add at `init`."""
 
@@ -154,6 +165,7 @@ class Settings(_Table):
     extract: ExtractTable = ExtractTable()
     log: LogTable = LogTable()
     segments: SegmentsTable = SegmentsTable()
+    audit: AuditTable = AuditTable()
     outlet: tuple[OutletTable, ...] = ()
 
 
@@ -166,6 +178,7 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     "extract": ExtractTable,
     "log": LogTable,
     "segments": SegmentsTable,
+    "audit": AuditTable,
     "outlet": OutletTable,
 }
 

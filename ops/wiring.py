@@ -57,6 +57,7 @@ def storage_settings(settings: Settings) -> StorageSettings:
         directory=directory,
         catalog_url=settings.catalog.url or f"sqlite:///{directory.absolute() / SQLITE_FILE}",
         objects_url=settings.objects.url or str(directory.absolute() / OBJECTS_FOLDER),
+        mirror_url=settings.objects.mirror,
         origin=settings.log.origin,
         segment_max_bytes=settings.segments.max_bytes,
         segment_max_age=settings.segments.max_age,

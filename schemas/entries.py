@@ -244,7 +244,7 @@ _SHAPES: Final[dict[str, tuple[dict[str, _Check], dict[str, _Check]]]] = {
     ),
     "time": ({"size": _is_count, "token": _is_digest}, {"authority": _is_code}),
     "key": ({"vkey": _is_vkey}, {"change": _is_code, "was": _is_vkey}),
-    "repair": ({"name": _is_name, "was": _is_digest, "now": _is_digest}, {"code": _is_code}),
+    "repair": ({"name": _is_name, "now": _is_digest}, {"code": _is_code, "was": _is_digest}),
     "loss": (
         {"name": _is_name, "code": _is_code},
         {"records": _is_count, "length": _is_count, "sha256": _is_digest},

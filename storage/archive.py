@@ -59,6 +59,7 @@ class StorageSettings:
     directory: Path
     catalog_url: str
     objects_url: str
+    mirror_url: str = ""  # of a second store that comes to hold all that the first holds; empty: none
     origin: str  # name of the log and of its key
     segment_max_bytes: int = 1_000_000_000  # bytes of a segment file
     segment_max_age: float = 3600.0  # seconds
@@ -116,6 +117,10 @@ class Archive:
             )
         store = open_store(settings.objects_url)
         return cls(settings, Catalog.open(settings.catalog_url), store, Signer.load(path))
+
+    def mirror(self) -> BlobStore | None:
+        """The mirror, opened; None where none is set. Raises StoreError, DiskError where it cannot be reached."""
+        return open_store(self.settings.mirror_url) if self.settings.mirror_url else None
 
     def __enter__(self) -> Self:
         return self
@@ -290,6 +295,11 @@ class Archive:
         """Put pending log entries into tiles and publish a checkpoint; None where nothing is new."""
         with self._lock:
             return self.log.integrate(self.clock())
+
+    def record_audit(self, counts: Mapping[str, int]) -> None:
+        """Log what an audit of this archive has looked at and found; `size` is the tree size that it read."""
+        with self._lock, self.catalog.begin() as tx:
+            append(tx, Entry(type="audit", fields=dict(counts)), subject=None)
 
     def seal(self) -> Checkpoint | None:
         """Seal all that is open and publish: the end of a command that wrote."""

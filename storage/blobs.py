@@ -81,6 +81,13 @@ class BlobStore(Protocol):
         objects that a logged redaction names; everything else is put once.
         """
 
+    def replace_file(self, key: str, path: Path, *, expected: str) -> None:
+        """Compare and swap objects of any size: put a local file's bytes where the object's SHA-256 is `expected`.
+
+        `expected` is `sha256:hex`. Raises NotFound where there is none, AlreadyExists where it holds anything else than
+        `expected` or the file's bytes. For repairs, and for objects that a logged redaction names.
+        """
+
     def local_path(self, key: str) -> Path | None:
         """The file that holds the object, where it is a local file; never to be written to."""
 
@@ -187,6 +194,23 @@ class FolderStore:
                 _sync(stream)
                 os.replace(scratch, path)
                 sync_folder(path.parent)
+
+    def replace_file(self, key: str, path: Path, *, expected: str) -> None:
+        """See BlobStore."""
+        target = self._path(key)
+        with self._reading(key), _store_errors(f"cannot replace object {key}", passing=_ABSENT), self._lock():
+            held = _sha256(target)
+            if held == _sha256(path):
+                _make_durable(target)
+                return
+            if held != expected:
+                raise AlreadyExists(f"object {key} was changed by another process; nothing was replaced")
+            with self._scratch() as (scratch, stream):
+                with path.open("rb") as source:
+                    shutil.copyfileobj(source, stream, CHUNK)
+                _sync(stream)
+                os.replace(scratch, target)
+                sync_folder(target.parent)
 
     def local_path(self, key: str) -> Path | None:
         """See BlobStore."""
@@ -401,6 +425,11 @@ def _same_files(first: Path, second: Path) -> bool:
         return False
     with first.open("rb") as one, second.open("rb") as two:
         return hashlib.file_digest(one, "sha256").digest() == hashlib.file_digest(two, "sha256").digest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def _sync(stream: BinaryIO) -> None:

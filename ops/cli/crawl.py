@@ -29,6 +29,7 @@ def crawl(
     """Poll what is due, fetch what is new, read it, keep it; then exit."""
     import asyncio
 
+    from ops.jobs import keep_mirror
     from ops.wiring import crawl_lock, extract_pool, need_contact, open_archive
 
     settings = settings_of(archive, allow_address)
@@ -45,6 +46,7 @@ def crawl(
                 )
             finally:
                 opened.seal()
+                keep_mirror(opened, say)
     report(tally, as_json=json)
     if interrupted:
         raise Interrupted("interrupted", remedy="what was fetched is kept; run it again to go on")

@@ -24,6 +24,7 @@ from ops.cli import (
     import_,
     init,
     log,
+    mirror,
     outlet,
     prove,
     rebuild,
@@ -74,6 +75,7 @@ app.command("audit")(audit.audit)
 app.add_typer(log.app, name="log", help="The transparency log: checkpoint, key, proof, consistency, entries.")
 app.add_typer(snapshot.app, name="snapshot", help="Datasets: build, verify, list, diff.")
 app.add_typer(warc.app, name="warc", help="WARC files: check.")
+app.command("mirror")(mirror.mirror)
 app.command("rebuild")(rebuild.rebuild)
 app.command("status")(status.status)
 app.command("coverage")(coverage.coverage)

@@ -9,6 +9,7 @@ def run(archive: ArchiveDir = None, allow_address: AllowAddress = None) -> None:
     """Crawl on schedule until stopped (SIGTERM ends it cleanly)."""
     import asyncio
 
+    from ops.jobs import keep_mirror
     from ops.scheduler import serve
     from ops.wiring import crawl_lock, extract_pool, need_contact, open_archive
 
@@ -21,4 +22,5 @@ def run(archive: ArchiveDir = None, allow_address: AllowAddress = None) -> None:
                 asyncio.run(serve(opened, settings, pool, say))
             finally:
                 opened.seal()
+                keep_mirror(opened, say)
     say("stopped; everything that was fetched is kept")

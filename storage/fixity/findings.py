@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 DAMAGED: Final = "damaged"
@@ -56,6 +56,8 @@ class AuditReport:
     orphans: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()  # what could not be looked at from here, in sentences
     sampled: Sampled | None = None  # None: all was read
+    # What damaged objects of the log should hold, as its entries and signed root prove it, by key.
+    right: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def ok(self) -> bool:

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from schemas import canonical
 from schemas.entries import Entry
-from schemas.errors import DamageError
+from schemas.errors import DamageError, DiskError, StoreError
 from schemas.outlets import Outlet
 from storage.archive import Archive
 from storage.catalog import Tx
@@ -31,6 +31,7 @@ from storage.fixity.work import SegmentResult, check_segments
 from storage.imports import META, ImportedFile
 from storage.log.fsck import check_log
 from storage.log.tree import PREFIX as LOG_PREFIX
+from storage.repair import has_intact_copy, keys_of
 from storage.segments import name_of_key
 from storage.warc import OPEN_SUFFIX, SEALED_SUFFIX
 
@@ -74,6 +75,7 @@ class _Audit:
         self._spoiled: set[str] = set()
         self._outlets: dict[str, tuple[datetime, Outlet]] = {}
         self._imported_keys: set[str] = set()
+        self._right: dict[str, bytes] = {}
         self._journal = Journal(archive.directory, resume=options.resume)
 
     def run(self) -> AuditReport:
@@ -94,6 +96,7 @@ class _Audit:
                 ("objects", self._check_objects),
             ):
                 self._pass(what, work)
+        self._name_copies()
         found = self._findings
         return AuditReport(
             objects=self._objects,
@@ -104,6 +107,7 @@ class _Audit:
             orphans=found.of(ORPHAN),
             notes=tuple(found.notes),
             sampled=sampled,
+            right=self._right,
         )
 
     def _pass(self, what: str, work: Callable[[], T]) -> T | None:
@@ -124,6 +128,7 @@ class _Audit:
             vkey=self._archive.vkey,
             report=self._findings.add,
             progress=lambda done, total: self._progress("log entries", done, total),
+            right=self._right,
         )
 
     def _check_segments(self) -> None:
@@ -171,6 +176,20 @@ class _Audit:
         for outlet_id, change in result.outlets.items():
             if outlet_id not in self._outlets or self._outlets[outlet_id][0] <= change[0]:
                 self._outlets[outlet_id] = change
+
+    def _name_copies(self) -> None:
+        """Say of what is damaged or missing whether the mirror holds it intact."""
+        keys = keys_of(self._findings.places())
+        if not keys or not self._archive.settings.mirror_url:
+            return
+        try:
+            mirror = self._archive.mirror()
+            intact = [] if mirror is None else [k for k in keys if has_intact_copy(self._archive, mirror, k)]
+        except (StoreError, DiskError) as error:
+            self._findings.notes.append(f"the mirror could not be asked for copies: {error.message}")
+            return
+        for key in sorted(intact):
+            self._findings.notes.append(f"the mirror holds an intact copy of {key}: `pressmark audit --repair`")
 
     # -- rows that nothing was read for
 

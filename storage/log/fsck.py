@@ -53,9 +53,11 @@ def check_log(
     vkey: VerifierKey,
     report: Report,
     progress: Progress | None = None,
+    right: dict[str, bytes] | None = None,
 ) -> int:
     """Check all that lies under `log/` and the catalog's log; the number of entries that were checked.
 
+    `right` is filled with what damaged or missing bundles and tiles should hold, where the published root proves it.
     Raises StoreError and CatalogError, nothing for damage.
     """
     note = _get(store, CHECKPOINT_KEY)  # before the catalog: what is published was committed before
@@ -65,6 +67,8 @@ def check_log(
     check = _Check(store, catalog, state, published, report)
     check.walk(progress)
     check.names()
+    if right is not None and check.proven:
+        right.update((PREFIX + name.path, data) for name, data in check.right.items())
     return state.next_index
 
 
@@ -122,7 +126,13 @@ class _Check:
         # What must lie in the store: the published tree and, after a stop in between, the committed one.
         self._size = max(state.size, published.size if published is not None else 0)
         self._widest: tuple[TileName, bytes | None] | None = None
-        self._right: dict[TileName, bytes] = {}  # what damaged or missing tiles should hold
+        self.right: dict[TileName, bytes] = {}  # what damaged or missing tiles should hold
+        self._met = self._differs = False  # the entries gave the published root; they gave another than some root
+
+    @property
+    def proven(self) -> bool:
+        """True where the entries give the published root, and the catalog's too."""
+        return self._met and not self._differs
 
     # -- entries, tiles, roots
 
@@ -152,6 +162,9 @@ class _Check:
         root, where = roots.get(edge.size, (None, ""))
         if root is not None and root != edge.root():
             self._report("damaged", where, f"the entries give another root for the tree of {edge.size} entries")
+            self._differs = True
+        elif root is not None and self._published is not None and edge.size == self._published.size:
+            self._met = True
 
     def _check_tile(self, name: TileName, data: bytes) -> None:
         """A tile above level 0 (those of level 0 were compared with their bundle), or a partial one."""
@@ -161,7 +174,7 @@ class _Check:
         if stored is not None and stored != data:
             self._report("damaged", PREFIX + name.path, "its hashes are not those of the entries below it")
         if stored != data:
-            self._right[name] = data
+            self.right[name] = data
 
     def _leaves(self, first: int, stop: int) -> list[bytes]:
         """The leaf hashes of a run of entries, as two of the three places agree on them."""
@@ -171,7 +184,10 @@ class _Check:
         from_rows: list[bytes] | None = [leaf_hash(row.body) for row in bundle.rows]
         if [row.index for row in bundle.rows] != list(range(first, stop)):
             from_rows = None
-        votes = [v for v in (bundle.tile, from_bundle, from_rows) if v is not None]
+        # Rows come first where no two places agree: body and leaf hash stand in them apart, and agree with each other.
+        sound = from_rows is not None and from_rows == [row.leaf for row in bundle.rows]
+        order = (from_rows, bundle.tile, from_bundle) if sound else (bundle.tile, from_bundle, from_rows)
+        votes = [v for v in order if v is not None]
         agreed = next((v for v in votes if votes.count(v) > 1), votes[0] if votes else [bytes(HASH_SIZE)] * width)
         tile, entries = (TileName(level=level, index=first // TILE_WIDTH, width=width) for level in (0, None))
         if bundle.tile is not None and bundle.tile != agreed:
@@ -180,9 +196,9 @@ class _Check:
             bad = _places(first, from_bundle, agreed)
             self._report("damaged", PREFIX + entries.path, f"holds other entries than were hashed, at {bad}")
         if bundle.tile != agreed:
-            self._right[tile] = b"".join(agreed)
+            self.right[tile] = b"".join(agreed)
         if from_bundle != agreed and from_rows == agreed:
-            self._right[entries] = encode_entries([row.body for row in bundle.rows])
+            self.right[entries] = encode_entries([row.body for row in bundle.rows])
         self._check_rows(bundle.rows, first, agreed)
         return agreed
 
@@ -289,13 +305,21 @@ class _Check:
         """A partial tile of an earlier tree: proofs against earlier checkpoints are read from it."""
         widest = TileName(level=name.level, index=name.index, width=width)
         if self._widest is None or self._widest[0] != widest:
-            right = self._right.get(widest)
+            right = self.right.get(widest)
             self._widest = (widest, _get(self._store, PREFIX + widest.path) if right is None else right)
         whole, data = self._widest[1], _get(self._store, PREFIX + name.path)
         if whole is None or data is None:
             return  # reported where it was needed, or removed meanwhile
         if not whole.startswith(data) or not _is_whole(name, data):
             self._report("damaged", PREFIX + name.path, f"not the first {name.width} of {PREFIX}{widest.path}")
+            self.right[name] = _first(whole, name)
+
+
+def _first(whole: bytes, name: TileName) -> bytes:
+    """What a partial tile or bundle holds of the wider one that grew from it."""
+    if name.level is not None:
+        return whole[: name.width * HASH_SIZE]
+    return encode_entries(decode_entries(whole)[: name.width])
 
 
 def _is_whole(name: TileName, data: bytes) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
+from schemas.digests import Digest
 from schemas.errors import AlreadyExists, InvalidValue, NotFound
 from storage.blobs import BlobStore
 
@@ -49,6 +50,21 @@ class StoreBehaviour:
         with store.open(KEY) as stream:
             assert stream.read(4) == b"0123"
             assert stream.read() == b"456789"
+
+    def test_a_swap_of_files_goes_by_digest(self, store: BlobStore, tmp_path: Path) -> None:
+        path = tmp_path / "object"
+        path.write_bytes(b"whole again")
+        digests = {data: str(Digest.sha256(data)) for data in (b"damaged", b"whole again", b"other")}
+        with pytest.raises(NotFound):
+            store.replace_file(KEY, path, expected=digests[b"damaged"])
+        store.put(KEY, b"damaged")
+        with pytest.raises(AlreadyExists):
+            store.replace_file(KEY, path, expected=digests[b"other"])
+        assert store.get(KEY) == b"damaged"
+        for _ in range(2):  # a second time changes nothing, whatever is expected
+            store.replace_file(KEY, path, expected=digests[b"damaged"])
+            assert store.get(KEY) == b"whole again"
+        assert list(store.list()) == [KEY]
 
     def test_ranges(self, store: BlobStore) -> None:
         store.put(KEY, b"0123456789")
