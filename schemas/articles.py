@@ -27,7 +27,7 @@ KINDS: Final = ("article", "liveblog", "gallery", "video", "other")
 ACCESS: Final = ("free", "metered", "paid", "unknown")
 WALLS: Final = ("bot", "consent", "login", "soft404")
 SOURCES: Final = ("dom", "jsonld", "meta", "feed", "http", "image", "url")
-VIAS: Final = ("html", "json", "attr", "header")
+VIAS: Final = ("html", "json", "attr", "header", "bytes")
 
 #: The layer that spans of this extractor point into: the entity body after transfer- and content-decoding.
 BODY_LAYER: Final = "entity-body"
@@ -46,7 +46,7 @@ class Span:
     start: int  # byte offset of the first byte
     end: int  # byte offset after the last byte
     charset: str  # how the slice decodes, a name Python knows
-    via: str  # html (tags and entities) | json (a JSON string's inside) | attr (entities) | header (latin-1)
+    via: str  # html (tags and entities) | json (a JSON string's inside) | attr (entities) | header | bytes (as it is)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +57,10 @@ class Evidence:
     path: str  # where within the source: an element path, a JSON pointer, a meta name
     raw: str | None  # the string as found, white space collapsed, NFC; None where it equals the value
     span: Span | None = None  # None where no literal place is known
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return _evidence_json(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -246,6 +246,41 @@ sightings = Table(
     sqlite_with_rowid=False,
 )
 
+# Which addresses the photos of a version have, in normal form; one that is none has no row.
+photos = Table(
+    "photos",
+    metadata,
+    Column("row_id", BigInteger, ForeignKey("versions.row_id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("url", TEXT, nullable=False),
+    Index("ix_photos_url", "url", postgresql_using="hash"),
+    sqlite_with_rowid=False,
+)
+
+# What was read in a captured image; it belongs to the photos with its URL. The bands are the four parts of the hash:
+# near hashes share one of them, or nearly.
+images = Table(
+    "images",
+    metadata,
+    Column("capture_id", TEXT, primary_key=True),
+    Column("reader", TEXT, primary_key=True),
+    Column("url", TEXT, nullable=False),
+    Column("date", BigInteger, nullable=False),
+    Column("payload_digest", TEXT, nullable=False),
+    Column("phash", TEXT),
+    Column("band0", Integer),
+    Column("band1", Integer),
+    Column("band2", Integer),
+    Column("band3", Integer),
+    Column("reading", TEXT, nullable=False),
+    Index("ix_images_url", "url", postgresql_using="hash"),
+    Index("ix_images_payload_digest", "payload_digest"),
+    Index("ix_images_band0", "band0"),
+    Index("ix_images_band1", "band1"),
+    Index("ix_images_band2", "band2"),
+    Index("ix_images_band3", "band3"),
+)
+
 entries = Table(
     "entries",
     metadata,

@@ -12,6 +12,7 @@ from storage.catalog.captures import Captures
 from storage.catalog.entries import LogQueries
 from storage.catalog.fingerprints import Fingerprints
 from storage.catalog.frontier import Frontier
+from storage.catalog.images import Images
 from storage.catalog.leases import Leases
 from storage.catalog.meta import Meta
 from storage.catalog.outlets import Outlets
@@ -75,6 +76,11 @@ class Tx:
     def fingerprints(self) -> Fingerprints:
         """The trace index."""
         return Fingerprints(self._connection)
+
+    @cached_property
+    def images(self) -> Images:
+        """Captured images and the photos that they are."""
+        return Images(self._connection)
 
     @cached_property
     def snapshots(self) -> Snapshots:

@@ -140,3 +140,26 @@ class SnapshotRow:
     created: int
     log_index: int
     prefix: str  # where its files lie in the object store
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """What one reader read in one captured image."""
+
+    capture_id: str
+    reader: str  # short identity of who read it
+    url: str  # as it was asked for, before redirects, in normal form: a photo's address
+    date: int  # of the capture
+    payload_digest: str
+    phash: str | None  # 16 hex digits
+    reading: str  # schemas.images.ImageReading as canonical JSON
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhotoMatch:
+    """A captured image and one photo of one article version that has its address."""
+
+    image: ImageRow
+    row_id: int | None  # of the version (`Articles.by_row`); None where no version shows it
+    position: int | None  # among the version's photos, from 0
+    distance: int | None = None  # bits in which its hash differs from the one asked for

@@ -49,6 +49,7 @@ OFFENCES = {
     "room-warc": ("ingest/offender.py", "from warcio.archiveiterator import ArchiveIterator"),
     "room-catalog": ("storage/offender.py", "import sqlalchemy as sa"),
     "room-crypto": ("schemas/offender.py", "from cryptography import x509"),
+    "room-images": ("ingest/offender.py", "from PIL import Image"),
     "room-wire": ("ingest/offender.py", "import httptools"),
     "room-web": ("ops/offender.py", "def late():\n    import starlette"),
 }

@@ -23,7 +23,7 @@ from schemas.errors import (
     SettingsError,
     UsageError,
 )
-from storage.catalog import Catalog, swap_in
+from storage.catalog import Catalog, migrate, swap_in
 from tests.storage.catalog import make
 
 
@@ -100,8 +100,9 @@ def test_paths_with_odd_characters(tmp_path: Path, name: str) -> None:
 
 def test_a_newer_catalog_is_refused(catalog_url: str) -> None:
     Catalog.create(catalog_url).close()
-    _set_version(catalog_url, "0002")
-    with pytest.raises(CatalogNewer, match=r"schema 2, this Pressmark knows 1; install"):
+    known = int(migrate.HEAD)
+    _set_version(catalog_url, f"{known + 1:04d}")
+    with pytest.raises(CatalogNewer, match=rf"schema {known + 1}, this Pressmark knows {known}; install"):
         Catalog.open(catalog_url)
 
 

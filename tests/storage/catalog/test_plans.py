@@ -42,6 +42,11 @@ QUERIES: dict[str, Callable[[Tx], Any]] = {
     "an entry by subject": lambda tx: tx.log.find("urn:1"),
     "entries": lambda tx: list(tx.log.entries(0, 5)),
     "bodies": lambda tx: tx.log.bodies(0, 0),
+    "an image's readings": lambda tx: tx.images.get("urn:1"),
+    "images of the same bytes": lambda tx: tx.images.same_bytes("sha256:1", "r"),
+    "images of a version": lambda tx: tx.images.for_version(1),
+    "photos by payload digest": lambda tx: tx.images.by_payload("sha256:1"),
+    "photos by look": lambda tx: tx.images.near("0123456789abcdef", 8),
     "fingerprints": lambda tx: tx.fingerprints.lookup([1, 2, 3]),
 }  # fmt: skip
 
@@ -56,6 +61,7 @@ SORTED = (
     "an article by URL",
     "articles of a capture",
     "sightings",
+    "images of a version",
 )
 
 
