@@ -47,15 +47,33 @@ subscription survey swiper taboola taglist tags teaser teasers ticker tiktok tim
 tooltip topics trending tweet twitter videoplayer visuallyhidden weather werbung widget youtube
 """
 _AWAY: Final = frozenset(_AWAY_WORDS.split())
-_AWAY_RUNS: Final = re.compile(
-    r"\b(?:read (?:more|also|next)|more (?:on|from|stories|news)|see also|most (?:read|popular|viewed)|up next|"
-    r"also (?:read|like)|author (?:bio|box|info|card|name|profile)|article (?:meta|tools|tags|info|footer|actions)|"
-    r"news letter|call to action|screen reader|visually hidden|social (?:media|share|embed)|"
-    r"inline (?:related|promo|ad)|"
-    r"related (?:articles?|stories|links?|content|posts?)|in article (?:ad|promo)|text to speech|"
-    r"audio (?:player|article)|"
-    r"post (?:meta|tags|footer)|entry (?:meta|footer)|skip link|print hide|no print)\b"
-)
+# Runs of words that say so: the first word, and how the run goes on.
+_RUNS: Final = {
+    "read": "more|also|next",
+    "more": "on|from|stories|news",
+    "see": "also",
+    "most": "read|popular|viewed",
+    "up": "next",
+    "also": "read|like",
+    "author": "bio|box|info|card|name|profile",
+    "article": "meta|tools|tags|info|footer|actions",
+    "news": "letter",
+    "call": "to action",
+    "screen": "reader",
+    "visually": "hidden",
+    "social": "media|share|embed",
+    "inline": "related|promo|ad",
+    "related": "articles?|stories|links?|content|posts?",
+    "in": "article (?:ad|promo)",
+    "text": "to speech",
+    "audio": "player|article",
+    "post": "meta|tags|footer",
+    "entry": "meta|footer",
+    "skip": "link",
+    "print": "hide",
+    "no": "print",
+}
+_AWAY_RUNS: Final = re.compile(rf"\b(?:{'|'.join(f'{first} (?:{rest})' for first, rest in _RUNS.items())})\b")
 _AUTHOR_WORD: Final = re.compile(r"author(?!i[tz])")  # authorbox, authorline, ... but neither authority nor authorize
 _ROLE_AWAY: Final = frozenset(
     ("navigation", "complementary", "banner", "contentinfo", "search", "dialog", "menu", "toolbar")
@@ -85,33 +103,53 @@ def away_reason(element: HtmlElement) -> str | None:
     own = dict(element.items())
     if not own:
         return None
-    if "hidden" in own or own.get("aria-hidden") == "true":
-        return "hidden"
-    style = own.get("style")
-    if style and "display" in style and re.search(r"display\s*:\s*none", style):
-        return "hidden"
-    role = own.get("role")
-    if role in _ROLE_AWAY:
-        return f"role {role}"
-    # The id of a heading is the place that a table of contents leads to, no name of a part.
-    attributes = ("class",) if element.tag in HEADINGS else _NAME_ATTRIBUTES
-    names = " ".join(v for a in attributes if (v := own.get(a)))
+    names = own.get("class")
+    if not _TELLING.isdisjoint(own):
+        if "hidden" in own or own.get("aria-hidden") == "true":
+            return "hidden"
+        style = own.get("style")
+        if style and "display" in style and _NOT_DISPLAYED.search(style):
+            return "hidden"
+        role = own.get("role")
+        if role in _ROLE_AWAY:
+            return f"role {role}"
+        # The id of a heading is the place that a table of contents leads to, no name of a part.
+        if element.tag not in HEADINGS:
+            names = " ".join([own[a] for a in _NAME_ATTRIBUTES if own.get(a)])
     return _named_away(names) if names else None
 
 
+_NOT_DISPLAYED: Final = re.compile(r"display\s*:\s*none")
 _NAME_ATTRIBUTES: Final = ("class", "id", "data-testid", "data-component", "data-module", "data-type")
+#: Attributes other than the class that may put an element outside the text.
+_TELLING: Final = frozenset(("hidden", "aria-hidden", "style", "role", *_NAME_ATTRIBUTES)) - {"class"}
 #: Class attributes whose answer is kept: pages repeat a few hundred, and outlets share them between pages.
 NAMES_KEPT: Final = 20_000
 
 
 @lru_cache(maxsize=NAMES_KEPT)
 def _named_away(names: str) -> str | None:
-    parts = [w for token in re.split(r"[^\w]+|_+", names) for w in _words_in(token)]
+    words: list[str] = []
+    hint = False
+    for name in names.split():
+        parts, found, may_run = _parts_of(name)
+        if found is not None:
+            return found
+        words += parts
+        hint = hint or may_run
+    run = _AWAY_RUNS.search(" ".join(words)) if hint else None
+    return run.group(0) if run else None
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def _parts_of(name: str) -> tuple[tuple[str, ...], str | None, bool]:
+    """The words of one class name, the first that says "away", and whether a run that says so may begin here."""
+    parts = tuple(w for token in _NAME_BREAK.split(name) if token for w in _words_in(token))
     found = next((w for w in parts if w in _AWAY or _AUTHOR_WORD.match(w)), None)
-    if found is None:
-        run = _AWAY_RUNS.search(" ".join(parts))
-        found = run.group(0) if run else None
-    return found
+    return parts, found, not _RUNS.keys().isdisjoint(parts)
+
+
+_NAME_BREAK: Final = re.compile(r"[^\w]+|_+")
 
 
 def _words_in(token: str) -> list[str]:
@@ -176,7 +214,7 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
     children: list[Iterator[HtmlElement]] = [iter((tree,))]
     while children:
         for element in children[-1]:
-            tag = str(element.tag)
+            tag = element.tag
             if tag in SKIP or (tag in _NOTE_TAGS and _is_link_note(element)):
                 if tag in _PARTING:
                     walk.flush()
@@ -193,7 +231,7 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
             children.pop()
             if open_elements:
                 element = open_elements.pop()
-                _end(walk, element, str(element.tag))
+                _end(walk, element, element.tag)
                 walk.add(element.tail)
     walk.flush()
     return walk.blocks
@@ -227,10 +265,11 @@ def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:
         return
     block = tag in _BLOCK
     if block:
-        walk.flush()
+        if walk.buffer:
+            walk.flush()
         walk.holders.append(element)
     reason = away_reason(element) if block or tag in ("span", "a") or "-" in tag else None
-    if tag in ("aside", "footer", "form") and reason is None:
+    if reason is None and tag in ("aside", "footer", "form"):
         reason = tag
     if reason and tag not in ("html", "body", "article", "main"):
         if not block:
@@ -245,7 +284,8 @@ def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:
 
 def _end(walk: _Walk, element: HtmlElement, tag: str) -> None:
     if tag in _BLOCK:
-        walk.flush()
+        if walk.buffer:
+            walk.flush()
         walk.holders.pop()
     if walk.away and walk.away[-1][0] is element:
         if tag not in _BLOCK:

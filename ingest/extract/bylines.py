@@ -13,7 +13,7 @@ from lxml.html import HtmlElement
 from ingest.extract.blocks import NAMES_KEPT, Block, index_of
 from ingest.extract.jsonld import as_list, text_value
 from ingest.extract.names import authors_of, has_lead, looks_like_person, split_byline
-from ingest.extract.page import class_words, path_of
+from ingest.extract.page import Page, path_of
 from ingest.extract.sources import Found, Sources, words_of
 from schemas.articles import clean
 
@@ -54,7 +54,7 @@ def authors_found(
     nowhere to be seen.
     """
     own = {words_of(n) for n in site_names if n}
-    shown = list(_shown_bylines(sources.page.tree)) + list(_spoken_bylines(blocks, head))
+    shown = list(_shown_bylines(sources.page)) + list(_spoken_bylines(blocks, head))
     fallback: tuple[tuple[str, ...], Found | None] = ((), None)
     for names, found in (*_told_authors(sources), *shown):
         kept = tuple(n for n in names if words_of(n) not in own)
@@ -110,9 +110,9 @@ def _spoken_bylines(blocks: Sequence[Block], head: HtmlElement | None) -> Iterat
 
 #: Elements named as bylines that are read: more are lists of other articles.
 _MAX_BYLINES: Final = 40
-_BYLINE_TAGS: Final = (
-    "a", "span", "p", "div", "address", "li", "h2", "h3", "h4", "h5", "h6", "section", "em", "strong", "cite",
-)  # fmt: skip
+_BYLINE_TAGS: Final = frozenset(
+    ("a", "span", "p", "div", "address", "li", "h2", "h3", "h4", "h5", "h6", "section", "em", "strong", "cite")
+)
 
 
 @lru_cache(maxsize=NAMES_KEPT)
@@ -121,15 +121,24 @@ def _names_byline(words: str) -> bool:
 
 
 def _is_byline(element: HtmlElement) -> bool:
-    words = class_words(element, ("class", "data-testid"))
-    if not (words and _names_byline(words)) and "author" not in (element.get("rel"), element.get("itemprop")):
-        return False
     around = [a.get("class") or "" for a in (element, element.getparent()) if a is not None]
-    return not any(_NOT_BYLINE.search(words) for words in around)
+    return element.tag in _BYLINE_TAGS and not any(_NOT_BYLINE.search(words) for words in around)
 
 
-def _shown_bylines(tree: HtmlElement) -> Iterator[tuple[tuple[str, ...], Found]]:
-    candidates = islice(filter(_is_byline, tree.iter(*_BYLINE_TAGS)), _MAX_BYLINES)
+def _named_bylines(page: Page) -> Iterator[HtmlElement]:
+    """Elements that their class, test id, relation or property calls a byline, in page order."""
+    classes, tests = page.marks.having("class"), page.marks.having("data-testid")
+    sure = {e for name in ("rel", "itemprop") for e, value in page.marks.having(name).items() if value == "author"}
+    for element in page.elements:
+        words = classes.get(element)
+        if element in tests:
+            words = f"{words or ''} {tests[element]}"
+        if element in sure or (words and _names_byline(words.lower())):
+            yield element
+
+
+def _shown_bylines(page: Page) -> Iterator[tuple[tuple[str, ...], Found]]:
+    candidates = islice(filter(_is_byline, _named_bylines(page)), _MAX_BYLINES)
     for element in candidates:
         if any("comment" in (a.get("class") or "") + (a.get("id") or "") for a in element.iterancestors()):
             continue

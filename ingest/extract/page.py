@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -49,6 +49,22 @@ _SUPERSETS: Final = {
 _REFUSED: Final = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
 
 
+class Marks:
+    """Elements by the attributes that they carry; each attribute is looked for once, and where the source names it."""
+
+    def __init__(self, elements: Sequence[HtmlElement], source: bytes | None) -> None:
+        self._elements = elements
+        self._source = source.lower() if source is not None else None
+        self._having: dict[str, dict[HtmlElement, str]] = {}
+
+    def having(self, name: str) -> Mapping[HtmlElement, str]:
+        """The elements that have an attribute, in page order, and its value."""
+        if name not in self._having:
+            named = self._source is None or name.encode("ascii") in self._source
+            self._having[name] = {e: v for e in self._elements if (v := e.get(name)) is not None} if named else {}
+        return self._having[name]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
     """A parsed page. The tree is shared by all steps and changed by none."""
@@ -59,6 +75,7 @@ class Page:
     text: str
     tree: HtmlElement
     elements: tuple[HtmlElement, ...]  # every element in page order: held, so that lxml makes each but once
+    marks: Marks
 
 
 def parse(*, body: bytes, url: str, content_type: str | None) -> Page:
@@ -74,8 +91,14 @@ def parse(*, body: bytes, url: str, content_type: str | None) -> Page:
     if _is_binary(body, charset):
         raise ExtractionError("the body is not text", code="binary", remedy="only HTML pages give articles")
     text = body.decode(charset, "replace")
-    tree = _tree(text)
-    return Page(url=url, body=body, charset=charset, text=text, tree=tree, elements=_elements(tree))
+    # What decoded without loss is given to the parser as it came.
+    data = body if charset == "utf-8" and "\ufffd" not in text else text.encode("utf-8", "replace")
+    tree = _tree(data)
+    elements = _elements(tree)
+    source = None if charset.startswith("utf-16") else body
+    return Page(
+        url=url, body=body, charset=charset, text=text, tree=tree, elements=elements, marks=Marks(elements, source)
+    )
 
 
 def charset_of(body: bytes, content_type: str | None) -> str:
@@ -132,10 +155,11 @@ def _is_binary(body: bytes, charset: str) -> bool:
 _CLASSES: Final = etree.ElementDefaultClassLookup(element=HtmlElement, comment=HtmlComment)
 
 
-def _tree(text: str) -> HtmlElement:
+def _tree(data: bytes) -> HtmlElement:
+    """The tree of a page in UTF-8. Raises ExtractionError."""
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     parser.set_element_class_lookup(_CLASSES)
-    data = text.replace("\x00", "").encode("utf-8", "replace")  # libxml2 ends at a NUL
+    data = data.replace(b"\x00", b"")  # libxml2 ends at a NUL
     try:
         tree = html.document_fromstring(data, parser=parser)
     except etree.ParserError as error:  # nothing but white space, comments and stray end tags
@@ -222,4 +246,5 @@ def class_words(
     element: HtmlElement, attributes: Sequence[str] = ("class", "id", "data-testid", "itemprop", "role")
 ) -> str:
     """The author's own words about an element, lower case: its classes, id, test id, itemprop and role."""
-    return " ".join(v for a in attributes if (v := element.get(a))).lower()
+    own = dict(element.items())
+    return " ".join([own[a] for a in attributes if own.get(a)]).lower() if own else ""

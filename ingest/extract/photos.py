@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
-from lxml import etree
 from lxml.html import HtmlElement
 
 from ingest.extract.blocks import Block, away_reason
@@ -186,29 +185,39 @@ def _images(
     region: HtmlElement, head: HtmlElement | None, container: HtmlElement | None, body: Sequence[Block]
 ) -> Iterator[HtmlElement]:
     """Images of the region that are not in parts beside the article."""
+    if not any(True for _ in region.iter(*PHOTO_TAGS)):
+        return
     holds_body = _ancestors([*(b.element for b in body), *([head] if head is not None else [])])
     last = body[-1].element if body else None
-    passed_end = False
-    away: set[HtmlElement] = set()
-    for event, element in etree.iterwalk(region, events=("start", "end")):
-        if event == "end":
-            if element is last:
-                passed_end = True
+    reached = False
+    away: dict[HtmlElement, bool] = {}
+    for element in region.iter(*PHOTO_TAGS) if last is None else region.iter(*PHOTO_TAGS, str(last.tag)):
+        if element is last:
+            reached = True
+        if element.tag not in PHOTO_TAGS or _is_away(element, region, holds_body, away):
             continue
-        tag = element.tag
-        if not isinstance(tag, str):
-            continue
-        if (
-            element.getparent() in away
-            or (tag in ("nav", "footer", "aside", "form") and element not in holds_body)
-            or _beside(element, holds_body)
-        ):
-            away.add(element)
-            continue
-        if tag in PHOTO_TAGS:
-            if passed_end and not _in_same_part(element, last, container):
-                continue
-            yield element
+        if reached and not any(a is last or a is container for a in element.iterancestors()):
+            continue  # after the article's end
+        yield element
+
+
+def _is_away(
+    image: HtmlElement, region: HtmlElement, holds_body: set[HtmlElement], away: dict[HtmlElement, bool]
+) -> bool:
+    """True for an image in a part beside the article; `away` keeps what was found of each part."""
+    asked: list[HtmlElement] = []
+    verdict = False
+    node: HtmlElement | None = image
+    while node is not None:
+        if node in away:
+            verdict = away[node]
+            break
+        asked.append(node)
+        node = node.getparent() if node is not region else None
+    for part in reversed(asked):
+        named = part.tag in ("nav", "footer", "aside", "form") and part not in holds_body
+        verdict = away[part] = verdict or named or _beside(part, holds_body)
+    return verdict
 
 
 # Words that keep a part out of the text but are what figures are called.
@@ -232,10 +241,6 @@ def _beside(element: HtmlElement, holds_body: set[HtmlElement]) -> bool:
 def _has_link(element: HtmlElement) -> bool:
     """True where a part holds or stands in a link: what is named teaser but leads nowhere is none."""
     return any(True for _ in element.iter("a")) or any(True for _ in element.iterancestors("a"))
-
-
-def _in_same_part(element: HtmlElement, last: HtmlElement | None, container: HtmlElement | None) -> bool:
-    return container is not None and any(a is container for a in element.iterancestors())
 
 
 def _read(

@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from lxml import etree
 from lxml.html import HtmlElement
 
 from ingest.extract import dates
@@ -90,9 +89,6 @@ def _dated(choice: tuple[str, dates.Candidate] | None) -> Found | None:
     return Found(value=value, source=candidate.source, path=candidate.path, raw=clean(candidate.raw))
 
 
-_with_itemprop: Final = etree.XPath("//*[@itemprop=$name]")
-
-
 def _date_candidates(sources: Sources, name: str, metas: Sequence[str]) -> Iterator[dates.Candidate]:
     article = sources.linked.article
     if article is not None:
@@ -102,7 +98,9 @@ def _date_candidates(sources: Sources, name: str, metas: Sequence[str]) -> Itera
     for meta in metas:
         for raw in sources.meta.get(meta, ())[:1]:
             yield dates.Candidate(raw=raw, source="meta", path=meta)
-    for element in _with_itemprop(sources.page.tree, name=name):
+    for element, value in sources.page.marks.having("itemprop").items():
+        if value != name:
+            continue
         raw = element.get("datetime") or element.get("content") or element.text_content()
         yield dates.Candidate(raw=clean(raw), source="dom", path=path_of(element))
     if article is None and name == "datePublished":
@@ -112,6 +110,8 @@ def _date_candidates(sources: Sources, name: str, metas: Sequence[str]) -> Itera
                 yield dates.Candidate(raw=value, source="jsonld", path=f"{node.path}/{name}")
 
 
+_CHANGED: Final = re.compile(r"modif|updat")
+_DATED: Final = re.compile(r"date|time|publi|meta|stamp|datum|fecha|info")
 #: Elements looked at around the headline for a visible date.
 _NEAR: Final = 160
 
@@ -120,12 +120,12 @@ def _shown_dates(tree: HtmlElement, head: HtmlElement | None) -> Iterator[dates.
     """`time` elements, then dates in words, near the headline."""
     near = list(_around(tree, head))
     for element in near:
-        if element.tag == "time" and not re.search(r"modif|updat", class_words(element), re.I):
+        if element.tag == "time" and not _CHANGED.search(class_words(element)):
             raw = element.get("datetime") or clean(element.text_content())
             if raw:
                 yield dates.Candidate(raw=raw, source="dom", path=path_of(element))
     for element in near:
-        if len(element) <= 3 and re.search(r"date|time|publi|meta|stamp|datum|fecha|info", class_words(element), re.I):
+        if len(element) <= 3 and _DATED.search(class_words(element)):
             raw = clean(element.text_content())
             if raw and len(raw) <= 120:
                 yield dates.Candidate(raw=raw, source="dom", path=path_of(element))

@@ -26,8 +26,15 @@ _AHEAD: Final = 3_000
 #: Codecs whose text encodes back to the same bytes, so that what is found in either is found in both.
 _EXACT: Final = frozenset({"utf-8", "cp1252", "ascii", "cp1250", "cp1251", "cp1254", "iso8859-2", "koi8-r"})
 
+#: Characters at the beginning and the end of a string that are looked for as they stand: few, for links begin soon.
+_ANCHOR: Final = 12
+_ANCHOR_END: Final = 6
+#: Bytes of tags, addresses and entities that may stand within a paragraph.
+_MOST_MARKUP: Final = 8_000
+
 # Where markup opens: comments, scripts and styles, which are left out whole, and other tags.
-_HIDDEN: Final = re.compile(rb"<(?:!--|(script|style)\b)", re.I)
+_HIDDEN: Final = (b"<!--", b"<script", b"<style")
+_WORD_GOES_ON: Final = re.compile(rb"\w")
 _MARKUP: Final = re.compile(rb"<(?:!--|(script|style)\b|[/!?a-zA-Z][^>]*>?)", re.I)
 _ENDS: Final = {
     b"script": re.compile(rb"</script\s*>", re.I),
@@ -48,6 +55,22 @@ def _ranges(body: bytes, opening: re.Pattern[bytes], start: int) -> Iterator[tup
             end = closed.end() if closed else len(body)
         yield match.start(), end
         match = opening.search(body, end)
+
+
+def _hidden_ranges(body: bytes) -> Iterator[tuple[int, int]]:
+    """What is never shown: comments, scripts and styles, in order; what never closes goes on to the end."""
+    lower = body.lower()
+    places = {opening: lower.find(opening) for opening in _HIDDEN}
+    while (opening := min((o for o in _HIDDEN if places[o] >= 0), key=places.__getitem__, default=None)) is not None:
+        start = places[opening]
+        end = start + len(opening)
+        if opening == b"<!--" or not _WORD_GOES_ON.match(body, end):
+            closed = _ENDS[b"" if opening == b"<!--" else opening[1:]].search(lower, end)
+            end = closed.end() if closed else len(body)
+            yield start, end
+        for other in _HIDDEN:
+            if 0 <= places[other] < end:
+                places[other] = lower.find(other, end)
 
 
 def _piece_start(piece: tuple[int, int, bool]) -> int:
@@ -197,8 +220,9 @@ class Finder:
         """A string of the page's visible text: looked for after the last one found, then everywhere."""
         needle = self._encoded(raw)
         span = (
-            self._visible(needle, raw, self._cursor, len(self._body))
-            or self._visible(needle, raw, 0, len(self._body))
+            self._visible(needle, raw, self._cursor)
+            or (self._visible(needle, raw, 0) if self._cursor else None)
+            or self._between(raw)
             or self._ahead(raw)
             or self._anywhere(raw)
         )
@@ -207,31 +231,57 @@ class Finder:
             self._first = self._first or span.end
         return span
 
-    def _visible(self, needle: bytes, raw: str, start: int, stop: int) -> Span | None:
+    def _visible(self, needle: bytes, raw: str, start: int) -> Span | None:
         """The string as it stands, outside of tags, comments, scripts and styles."""
+        for place in self._places(needle, start):
+            span = self._span(place, place + len(needle), "html", raw)
+            if span is not None:
+                return span
+        return None
+
+    def _places(self, needle: bytes, start: int) -> Iterator[int]:
+        """Where bytes stand from an offset on outside of tags, comments, scripts and styles; a few tries."""
         for _ in range(_MAX_TRIES):
-            start = self._body.find(needle, start, stop) if needle else -1
+            start = self._body.find(needle, start) if needle else -1
             if start < 0:
-                return None
+                return
             hidden = self._hidden_until(start)
             if hidden is not None:
                 start = hidden
                 continue
             if self._body.rfind(b"<", 0, start) <= self._body.rfind(b">", 0, start):
-                span = self._span(start, start + len(needle), "html", raw)
-                if span is not None:
-                    return span
+                yield start
             start += len(needle)
-        return None
 
     def _hidden_until(self, position: int) -> int | None:
         """The end of the hidden part that a position stands in, or None."""
         if self._hidden is None:
-            ranges = list(_ranges(self._body, _HIDDEN, 0))
+            ranges = list(_hidden_ranges(self._body))
             self._hidden = ([a for a, _ in ranges], [b for _, b in ranges])
         starts, ends = self._hidden
         index = bisect_right(starts, position) - 1
         return ends[index] if index >= 0 and position < ends[index] else None
+
+    def _between(self, raw: str) -> Span | None:
+        """A string with tags or entities within: its first and last characters as they stand, what is between read.
+
+        Spares most strings the tokenizer. The last characters are looked for from where they stand at the earliest.
+        """
+        head, tail = self._encoded(raw[:_ANCHOR].rstrip()), self._encoded(raw[-_ANCHOR_END:].lstrip())
+        if len(raw) < 2 * _ANCHOR or not head or not tail:
+            return None
+        least = len(self._encoded(raw)) - len(tail)
+        most = least + _MOST_MARKUP
+        for start in self._places(head, self._cursor):
+            end = self._body.find(tail, start + least, start + most)
+            for _ in range(_MAX_TRIES):
+                if end < 0:
+                    break
+                span = self._span(start, end + len(tail), "html", raw)
+                if span is not None:
+                    return span
+                end = self._body.find(tail, end + 1, start + most)
+        return None
 
     def _ahead(self, raw: str) -> Span | None:
         """Tokenized from the last place found on, a little further than the string is long."""
