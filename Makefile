@@ -16,8 +16,6 @@ JOBS ?= 2
 ARTICLES ?= 100000
 # Seed by which `make bench-accuracy` draws the half of the outlets that rules are made on.
 SPLIT ?= 4
-# Entries of `make bench-log`; those of `make bench` are few.
-ENTRIES ?= 1000000
 # Pages of `make bench-corpus`, and what scores the articles made of them.
 CORPUS ?= ../shared/corpus
 
@@ -35,7 +33,7 @@ FLOORS := schemas storage ingest ops
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-services test-interop lint bench bench-log bench-accuracy bench-trace bench-corpus lock clean
+.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy bench-trace bench-corpus lock clean
 
 help:
 	@echo 'make install         .venv with everything locked, and the command .venv/bin/pressmark'
@@ -46,7 +44,6 @@ help:
 	@echo 'make test-interop    against rivals and oracles, each in an environment of its own'
 	@echo 'make lint            ruff, mypy --strict, import contracts'
 	@echo 'make bench           speed side by side with what else one would use'
-	@echo 'make bench-log       a log of ENTRIES=1000000 entries: built, published, proved'
 	@echo 'make bench-accuracy  extraction against ground truth, whole and by halves drawn by SPLIT=4 (data folder)'
 	@echo 'make bench-trace     fragments traced in an archive of ARTICLES=100000 synthetic articles'
 	@echo 'make bench-corpus    real pages crawled as if they were the web, killed, rebuilt, counted (data folder)'
@@ -90,9 +87,6 @@ lint: install
 
 bench: install
 	$(BIN)/python -m ops.bench
-
-bench-log: install
-	$(BIN)/python -m ops.bench log --entries $(ENTRIES)
 
 bench-accuracy: install
 	$(BIN)/python -m ops.bench accuracy --split $(SPLIT)

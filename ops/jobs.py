@@ -1,4 +1,4 @@
-"""What recurs: rounds over due outlets, rotation, checkpoints, the mirror, audits.
+"""What recurs: rounds over due outlets, rotation, checkpoints and who vouches for them, the mirror, audits.
 
 When each runs is left to `ops.scheduler`.
 """
@@ -11,13 +11,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from schemas.errors import DiskError, LeaseLost, StoreError
+from schemas.errors import DiskError, LeaseLost, PressmarkError, StoreError
 from schemas.instants import parse_rfc3339, rfc3339
 from storage.archive import Archive
 
 if TYPE_CHECKING:
     from ingest.pipeline import Crawler
     from ops.settings import AuditTable
+    from storage.anchoring import Anchoring
 
 #: The catalog's note of the last audit that `run` made: what it found, as JSON.
 LAST_AUDIT: Final = "audit last"
@@ -28,6 +29,25 @@ async def housekeeping(archive: Archive, every: float) -> None:
     while True:
         await asyncio.sleep(every)
         await keep_house(archive)
+
+
+async def anchor(anchoring: Anchoring, say: Callable[[str], None]) -> None:
+    """Have the newest checkpoint stamped and cosigned by whom it is due; says whom that failed with."""
+    for sentence in await asyncio.to_thread(anchoring.work):
+        say(sentence)
+
+
+async def anchoring_every(
+    anchoring: Anchoring, seconds: float, say: Callable[[str], None], stopping: asyncio.Event
+) -> None:
+    """`anchor`, every so many seconds, until cancelled. What the log itself meets sets `stopping` and is raised."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await anchor(anchoring, say)
+        except PressmarkError:
+            stopping.set()
+            raise
 
 
 async def keep_house(archive: Archive) -> None:

@@ -13,9 +13,9 @@ from typing import Final
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from ingest.extract.worker import ExtractPool
-from ops.jobs import audit_if_due, keep_house, keep_mirror, serve_due
+from ops.jobs import anchor, audit_if_due, keep_house, keep_mirror, serve_due
 from ops.settings import Settings
-from ops.wiring import make_crawler
+from ops.wiring import make_anchoring, make_crawler
 from schemas.errors import DamageError, LogForkRisk
 from storage.archive import Archive
 
@@ -94,7 +94,21 @@ async def serve(archive: Archive, settings: Settings, pool: ExtractPool, say: Ca
             running[name] = jobs.start(lambda: asyncio.to_thread(work))
             running[name].add_done_callback(lambda _: running.pop(name))
 
-    recurring = ((look, TICK), (keep, settings.log.checkpoint_every), (mirror, MIRROR_EVERY), (audit, AUDIT_LOOK))
+    anchoring = make_anchoring(archive, settings)
+    asking: list[asyncio.Task[None]] = []
+
+    async def vouch() -> None:
+        if not asking or asking[-1].done():
+            asking[:] = [jobs.start(lambda: anchor(anchoring, say))]
+
+    every = min(settings.log.checkpoint_every, settings.log.timestamp_every, settings.log.witness_every)
+    recurring = (
+        (look, TICK),
+        (keep, settings.log.checkpoint_every),
+        (vouch, every),
+        (mirror, MIRROR_EVERY),
+        (audit, AUDIT_LOOK),
+    )
     for job, seconds in recurring:
         scheduler.add_job(job, "interval", seconds=seconds, max_instances=1, coalesce=True)
     scheduler.start()

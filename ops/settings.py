@@ -17,6 +17,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from schemas.checkpoints import VerifierKey
+from schemas.cosignatures import WITNESS_TYPES
 from schemas.errors import ArchiveMissing, SettingsError
 
 SETTINGS_FILE: Final = "pressmark.toml"
@@ -47,6 +49,27 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
 Plain = Annotated[str, AfterValidator(_plain)]
+
+
+def _services(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for url in urls:
+        if not re.fullmatch(r"https?://[^\s/]+\S*", url):
+            raise ValueError(f"{url!r} is no http or https URL")
+    if len(set(urls)) != len(urls):
+        raise ValueError("one is named twice")
+    return urls
+
+
+def _witnesses(lines: tuple[str, ...]) -> tuple[str, ...]:
+    for line in lines:
+        url, _, key = line.partition(" ")
+        _services((url,))
+        VerifierKey.parse(key.strip(), types=WITNESS_TYPES)  # an InvalidValue is a ValueError
+    return lines
+
+
+Services = Annotated[tuple[str, ...], AfterValidator(_services)]
+Witnesses = Annotated[tuple[str, ...], AfterValidator(_witnesses)]
 
 
 class _Table(BaseModel):
@@ -125,6 +148,21 @@ class LogTable(_Table):
         default="", description="the log's name, set by `init`; never change it"
     )
     checkpoint_every: SomeSeconds = Field(default=5.0, description="seconds between two checkpoints")
+    timestamp_authorities: Services = Field(
+        default=(), description="URLs of RFC 3161 authorities that stamp checkpoints"
+    )
+    timestamp_every: SomeSeconds = Field(default=600.0, description="seconds between two timestamps, if the log grew")
+    timestamp_ca_file: str = Field(
+        default="", description="PEM file with the authorities' roots; empty: the system's authorities"
+    )
+    witnesses: Witnesses = Field(
+        default=(), description="`URL KEY` of each witness that cosigns checkpoints (C2SP tlog-witness)"
+    )
+    witness_every: SomeSeconds = Field(default=600.0, description="seconds between two cosignatures, if the log grew")
+    passphrase: str = Field(
+        default="", repr=False, description="encrypts the log's key; better set by the environment or in a file"
+    )
+    passphrase_file: str = Field(default="", description="file whose first line is the passphrase")
 
 
 class SegmentsTable(_Table):

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ops.settings import Settings
-from schemas.errors import SettingsError
+from schemas.checkpoints import VerifierKey
+from schemas.cosignatures import WITNESS_TYPES
+from schemas.errors import SettingsError, UsageError
 from schemas.outlets import Outlet
 from schemas.urls import host_of
 from storage.archive import Archive, StorageSettings, system_clock
@@ -22,7 +24,9 @@ from storage.recovery import recover
 if TYPE_CHECKING:
     from ingest.extract.worker import ExtractPool
     from ingest.pipeline import Crawler, CrawlSettings
+    from ingest.post import Post
     from ingest.recorder import RecorderSettings
+    from storage.anchoring import Anchoring, AnchorSettings
 
 SQLITE_FILE: Final = "catalog.sqlite"
 OBJECTS_FOLDER: Final = "objects"
@@ -63,16 +67,92 @@ def storage_settings(settings: Settings) -> StorageSettings:
         segment_max_age=settings.segments.max_age,
         max_entity=crawl.max_entity,
         warcinfo=warcinfo,
+        passphrase=passphrase(settings),
     )
+
+
+def passphrase(settings: Settings) -> str | None:
+    """The passphrase of the log's key, where one is set. Raises SettingsError."""
+    if settings.log.passphrase or not settings.log.passphrase_file:
+        return settings.log.passphrase or None
+    path = Path(settings.log.passphrase_file)
+    try:
+        first = path.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(
+            f"[log] passphrase_file {path} cannot be read: {words}", remedy="name a file that you may read"
+        ) from error
+    if not first:
+        raise SettingsError(f"[log] passphrase_file {path} is empty", remedy="write the passphrase in its first line")
+    return first
 
 
 def open_archive(settings: Settings, *, mend: bool = False, say: Callable[[str], None] = print) -> Archive:
     """Open an archive; with `mend`, also complete what a stop interrupted (commands that write do)."""
     archive = Archive.open(storage_settings(settings))
-    if mend:
-        for sentence in recover(archive):
-            say(sentence)
+    try:
+        if mend:
+            _mend(archive, settings, say)
+    except BaseException:
+        archive.close()
+        raise
     return archive
+
+
+def _mend(archive: Archive, settings: Settings, say: Callable[[str], None]) -> None:
+    """What a command that writes does first. Raises LogForkRisk, before anything is signed."""
+    if not archive.may_sign:
+        raise UsageError(
+            "the log key is encrypted", remedy="set PRESSMARK_LOG__PASSPHRASE, or [log] passphrase_file"
+        )
+    if settings.log.witnesses:
+        for sentence in make_anchoring(archive, settings).check_start():
+            say(sentence)
+    for sentence in recover(archive):
+        say(sentence)
+
+
+def anchor_settings(settings: Settings) -> AnchorSettings:
+    """Whom to ask to vouch for checkpoints."""
+    from storage.anchoring import AnchorSettings, Authority, Witness
+    from storage.log.stamps import trusted_roots
+
+    pairs = (line.split(None, 1) for line in settings.log.witnesses)
+    return AnchorSettings(
+        authorities=tuple(Authority(url=url) for url in settings.log.timestamp_authorities),
+        witnesses=tuple(
+            Witness(url=url, vkey=VerifierKey.parse(key.strip(), types=WITNESS_TYPES)) for url, key in pairs
+        ),
+        timestamp_every=settings.log.timestamp_every,
+        witness_every=settings.log.witness_every,
+        roots=lambda: trusted_roots(
+            Path(settings.log.timestamp_ca_file) if settings.log.timestamp_ca_file else None
+        ),
+    )
+
+
+def make_post(settings: Settings) -> Post:
+    """Small calls to services, by the crawl's address rules."""
+    from ingest.post import Post, PostSettings
+
+    crawl = settings.crawl
+    return Post(
+        settings=PostSettings(
+            user_agent=user_agent(settings),
+            allow_addresses=crawl.allow_addresses,
+            connect_to=crawl.connect_to,
+            ca_file=Path(crawl.ca_file) if crawl.ca_file else None,
+        )
+    )
+
+
+def make_anchoring(archive: Archive, settings: Settings) -> Anchoring:
+    """What has checkpoints stamped and cosigned."""
+    from ingest.post import asker
+    from storage.anchoring import Anchoring
+
+    return Anchoring(archive, anchor_settings(settings), asker(make_post(settings)))
 
 
 def recorder_settings(settings: Settings) -> RecorderSettings:

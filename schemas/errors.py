@@ -114,6 +114,10 @@ class DiskError(ServiceError):
     """A local disk failed: full, read-only or input/output error."""
 
 
+class ClockError(ServiceError):
+    """This machine's clock cannot be right: it runs before what was recorded already."""
+
+
 class AlreadyExists(PressmarkError):
     """A put-once object exists with other bytes."""
 

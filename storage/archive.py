@@ -34,7 +34,7 @@ from storage.disk import disk_errors
 from storage.events import DraftView, Event
 from storage.lock import Presence
 from storage.log.sequencer import append, append_many
-from storage.log.signing import Signer
+from storage.log.signing import Signer, open_key
 from storage.log.tree import Log
 from storage.segments import Segments
 from storage.stores import open_store
@@ -43,6 +43,8 @@ from storage.warc import Draft, Stored, read_member
 #: Bytes that a response may expand to when its content-encoding is undone, unless settings say otherwise.
 MAX_ENTITY: Final = 64 * 1024 * 1024
 KEY_FILE: Final = Path("keys") / "log.key"
+#: The newest checkpoint that was signed here: what catalog and store, brought back from a backup, may not know.
+CHECKPOINT_FILE: Final = Path("keys") / "checkpoint"
 WORKER_FILE: Final = "worker"
 LIVE_FOLDER: Final = "live"
 
@@ -65,22 +67,43 @@ class StorageSettings:
     segment_max_age: float = 3600.0  # seconds
     max_entity: int = MAX_ENTITY  # bytes of a body after content-decoding
     warcinfo: Mapping[str, str] = field(default_factory=dict)  # operator, contact, software, vantage
+    passphrase: str | None = field(default=None, repr=False)  # of the log key
     clock: Callable[[], datetime] = system_clock
 
 
 class Archive:
     """An opened archive. Methods may be called from any thread; those that write hold one lock."""
 
-    def __init__(self, settings: StorageSettings, catalog: Catalog, store: BlobStore, signer: Signer) -> None:
+    def __init__(
+        self,
+        settings: StorageSettings,
+        catalog: Catalog,
+        store: BlobStore,
+        signer: Signer | None,
+        vkey: VerifierKey | None = None,
+    ) -> None:
+        """Without a signer nothing can be logged for good: `vkey` then says what the log's public key is."""
+        if vkey is None:
+            assert signer is not None
+            vkey = signer.vkey
         self.settings = settings
         self.directory = settings.directory
         self.clock = settings.clock
         self.catalog, self.store = catalog, store
         self.worker = _worker_id(settings.directory)
-        self.vkey: VerifierKey = signer.vkey
+        self.vkey: VerifierKey = vkey
+        self.may_sign = signer is not None
         self.holder = f"{self.worker}-{secrets.token_hex(4)}"  # names this process in leases
         self.presence = Presence(settings.directory / LIVE_FOLDER, worker=self.worker, holder=self.holder)
-        self.log = Log(store, catalog, origin=settings.origin, signer=signer, holder=self.holder)
+        self.log = Log(
+            store,
+            catalog,
+            origin=settings.origin,
+            signer=signer,
+            holder=self.holder,
+            vkey=vkey,
+            kept=settings.directory / CHECKPOINT_FILE,
+        )
         self.segments = Segments(
             settings.directory,
             store,
@@ -103,7 +126,7 @@ class Archive:
         with disk_errors(f"cannot make {path.parent}"):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = open_store(settings.objects_url)
-        signer = Signer.create(path, settings.origin)
+        signer = Signer.create(path, settings.origin, passphrase=settings.passphrase)
         return cls(settings, Catalog.create(settings.catalog_url), store, signer)
 
     @classmethod
@@ -116,7 +139,8 @@ class Archive:
                 remedy="run `pressmark init` or name another with --archive",
             )
         store = open_store(settings.objects_url)
-        return cls(settings, Catalog.open(settings.catalog_url), store, Signer.load(path))
+        signer, vkey = open_key(path, passphrase=settings.passphrase)
+        return cls(settings, Catalog.open(settings.catalog_url), store, signer, vkey)
 
     def mirror(self) -> BlobStore | None:
         """The mirror, opened; None where none is set. Raises StoreError, DiskError where it cannot be reached."""

@@ -74,6 +74,9 @@ class BlobStore(Protocol):
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys that begin with `prefix`, ascending."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The first parts, in some order, of keys that lie below `prefix` (which ends in a slash) and go on deeper."""
+
     def replace(self, key: str, data: bytes, *, expected: bytes | None) -> None:
         """Compare and swap: put `data` where the object's bytes are `expected` (None: where there is none).
 
@@ -177,6 +180,16 @@ class FolderStore:
         check_prefix(prefix)
         self._check_root()
         return self._walk("", prefix)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See BlobStore."""
+        folder = self.root / check_prefix(prefix).rstrip("/")
+        self._check_root()
+        with _store_errors(f"cannot list {folder}"):
+            try:
+                return iter([e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith(".")])
+            except FileNotFoundError:
+                return iter(())
 
     def replace(self, key: str, data: bytes, *, expected: bytes | None) -> None:
         """See BlobStore."""

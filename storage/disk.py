@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from schemas.errors import DiskError
@@ -29,3 +30,20 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a small file whole or not at all; what stood there stays until the new one is durable. Raises DiskError."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with disk_errors(f"cannot write {path}"):
+        try:
+            with draft.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(draft, path)
+            sync_folder(path.parent)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise

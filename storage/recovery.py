@@ -7,28 +7,41 @@ inside what was acknowledged is not mended here but found by `storage.fixity`.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Final
 
 from schemas.articles import Article
+from schemas.checkpoints import Note
 from schemas.entries import Entry
-from schemas.errors import DamageError, DiskError, StoreError
+from schemas.errors import ClockError, DamageError, DiskError, InvalidValue, LogForkRisk, StoreError
+from schemas.instants import from_micros, rfc3339, to_micros
 from storage import events
-from storage.archive import Archive
+from storage.archive import CHECKPOINT_FILE, Archive
 from storage.catalog import Tx
 from storage.disk import disk_errors
 from storage.events import Event
 from storage.lock import mending
+from storage.log import anchors
 from storage.log.sequencer import append
+from storage.log.tree import CHECKPOINT_KEY
 from storage.segments import fsync_rename, hash_stream, object_key
 from storage.warc import OPEN_SUFFIX, SEALED_SUFFIX, cut_tail, is_abandoned, scan_segment
+
+#: Seconds that a clock may lie behind the last WARC-Date: two machines that share a catalog never agree quite.
+CLOCK_TOLERANCE: Final = 5
+#: Captures that are looked at for the last date: they are in the order of their logging, which is nearly that of dates.
+LOOKED_AT: Final = 1000
 
 
 def recover(archive: Archive) -> list[str]:
     """Bring folder and catalog together after a stop at any moment; says in sentences what was done.
 
-    Raises LogForkRisk where the log must not be written, DiskError, StoreError.
+    Raises LogForkRisk where the log must not be written, ClockError where the clock runs before the last capture,
+    DiskError, StoreError.
     """
-    archive.log.check_start()
+    _check_clock(archive)
+    archive.log.check_start(_known_heads(archive))
     said: list[str] = []
     with mending(archive.directory):
         for path in archive.segments.left_open():
@@ -39,6 +52,47 @@ def recover(archive: Archive) -> list[str]:
                 said.append(f"stored segment {path.name.removesuffix(SEALED_SUFFIX)}")
         said += _losses(archive)
     return said
+
+
+def _check_clock(archive: Archive) -> None:
+    """Nothing is dated before what is there already. Raises ClockError."""
+    with archive.catalog.read() as tx:
+        last = tx.captures.latest(LOOKED_AT)
+    now = to_micros(archive.clock())
+    if last is not None and now + CLOCK_TOLERANCE * 1_000_000 < last:
+        raise ClockError(
+            f"this machine's clock says {rfc3339(from_micros(now))}, the last capture was made at "
+            f"{rfc3339(from_micros(last))}",
+            remedy="set the clock right and run it again",
+        )
+
+
+def _known_heads(archive: Archive) -> list[tuple[str, Note]]:
+    """Checkpoints of this log that are known beside the published one: what was signed here, stamped, cosigned."""
+    path = archive.directory / CHECKPOINT_FILE
+    heads = anchors.largest_kept(archive.store)
+    try:
+        with disk_errors(f"cannot read {path}"):
+            heads.append((str(path), Note.parse(path.read_bytes()))) if path.exists() else None
+    except InvalidValue as error:
+        raise LogForkRisk(
+            f"{path} is no checkpoint: {error.message}",
+            remedy="bring it back from a backup, or take it away if there is none",
+        ) from error
+    return heads + _mirrored_heads(archive)
+
+
+def _mirrored_heads(archive: Archive) -> list[tuple[str, Note]]:
+    """What a mirror knows. One that cannot be reached, or is damaged, stops nothing: `audit` tells of it."""
+    with contextlib.suppress(StoreError, DiskError, DamageError):
+        mirror = archive.mirror()
+        if mirror is None:
+            return []
+        heads = [(f"{key} in the mirror", note) for key, note in anchors.largest_kept(mirror)]
+        if mirror.exists(CHECKPOINT_KEY):
+            heads.append((f"{CHECKPOINT_KEY} in the mirror", anchors.read_note(mirror, CHECKPOINT_KEY)))
+        return heads
+    return []
 
 
 def _store(archive: Archive, path: Path) -> bool:

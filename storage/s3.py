@@ -116,6 +116,13 @@ class S3Store:
         """See BlobStore."""
         return self._list(check_prefix(prefix))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See BlobStore."""
+        start = len(self._prefix + check_prefix(prefix))
+        for page in self._pages(prefix, Delimiter="/"):
+            for entry in page.get("CommonPrefixes", ()):
+                yield str(entry["Prefix"])[start:].rstrip("/")
+
     def local_path(self, key: str) -> Path | None:
         """See BlobStore: never a local file."""
         check_key(key)
@@ -267,14 +274,18 @@ class S3Store:
                 raise NotFound(f"there is no object {key} in {self.url}") from error
 
     def _list(self, prefix: str) -> Iterator[str]:
+        for page in self._pages(prefix):
+            for entry in page.get("Contents", ()):
+                yield str(entry["Key"])[len(self._prefix) :]
+
+    def _pages(self, prefix: str, **how: str) -> Iterator[Any]:
         token: dict[str, str] = {}
         while True:
             with _s3_errors(f"cannot list {self.url}"):
                 page = self._client.list_objects_v2(
-                    Bucket=self.bucket, Prefix=self._prefix + prefix, MaxKeys=LIST_PAGE, **token
+                    Bucket=self.bucket, Prefix=self._prefix + prefix, MaxKeys=LIST_PAGE, **how, **token
                 )
-            for entry in page.get("Contents", ()):
-                yield str(entry["Key"])[len(self._prefix) :]
+            yield page
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}

@@ -46,6 +46,7 @@ def crawl(
                 )
             finally:
                 opened.seal()
+                vouch(opened, settings)
                 keep_mirror(opened, say)
     report(tally, as_json=json)
     if interrupted:
@@ -66,19 +67,32 @@ async def _crawl(
     import contextlib
     import signal
 
-    from ops.jobs import housekeeping
-    from ops.wiring import make_crawler
+    from ops.jobs import anchoring_every, housekeeping
+    from ops.wiring import make_anchoring, make_crawler
 
     crawler = make_crawler(archive, settings, pool, limit=limit, say=say)
     came = stop_on_signals(crawler)
-    keeper = asyncio.create_task(housekeeping(archive, settings.log.checkpoint_every))
+    every = settings.log.checkpoint_every
+    asking = anchoring_every(make_anchoring(archive, settings), every, say, crawler.stopping)
+    keepers = [asyncio.create_task(housekeeping(archive, every)), asyncio.create_task(asking)]
     try:
         return await crawler.crawl(outlets, until_idle=until_idle), signal.SIGINT in came
     finally:
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        for keeper in keepers:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
         await crawler.close()
+
+
+def vouch(archive: Archive, settings: Settings) -> None:
+    """Have what was published stamped and cosigned, and publish that; says whom it failed with."""
+    from ops.wiring import make_anchoring
+
+    anchoring = make_anchoring(archive, settings)
+    for sentence in anchoring.work(force=True):
+        say(sentence)
+    archive.integrate()
 
 
 def stop_on_signals(crawler: Crawler) -> set[int]:

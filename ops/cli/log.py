@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import base64
 import json as jsonlib
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ops.cli.common import ArchiveDir, AsJson, emit, opened, tell
-from schemas.errors import NotFound
-
-if TYPE_CHECKING:
-    from storage.catalog import Tx
-    from storage.catalog.values import EntryRow, RecordRow
+from ops.cli.common import AllowAddress, ArchiveDir, AsJson, emit, opened, say, settings_of, tell
+from ops.cli.witness import witness
+from schemas.errors import NotFound, ServiceError, UsageError
 
 app = typer.Typer(no_args_is_help=True)
-
-
-def look_up(tx: Tx, what: str) -> tuple[EntryRow, list[RecordRow]]:
-    """An entry, by its index or by the id or digest of a record, and the records of its event. Raises NotFound."""
-    if what.isascii() and what.isdigit():
-        entry = tx.log.entry(int(what))
-    else:
-        row = tx.records.by_digest(what) if what.startswith("sha256:") else tx.records.get(what)
-        if row is None:
-            raise NotFound(f"no record {what} in this archive", remedy="give a record id, or sha256:hex")
-        entry = None if row.event_id is None else tx.log.find(row.event_id)
-        if entry is None:
-            segment = tx.log.find(row.segment, "segment")
-            if segment is None:
-                raise NotFound(f"no entry commits to {what} yet", remedy="its segment's will, once that is sealed")
-            return segment, [row]
-    if entry is None:
-        raise NotFound(f"the log has no entry {what}", remedy="see `pressmark log entries`")
-    return entry, tx.records.of_event(entry.subject) if entry.subject is not None else []
+app.command("witness")(witness)
 
 
 @app.command("checkpoint")
@@ -62,6 +41,28 @@ def key(archive: ArchiveDir = None, json: AsJson = False) -> None:
     emit({"key": vkey}) if json else tell(vkey)
 
 
+@app.command("stamp")
+def stamp(archive: ArchiveDir = None, allow_address: AllowAddress = None) -> None:
+    """Have the newest checkpoint stamped and cosigned now, by all authorities and witnesses of the settings."""
+    from ops.wiring import make_anchoring, open_archive
+    from storage.anchoring import states
+
+    settings = settings_of(archive, allow_address)
+    if not settings.log.timestamp_authorities and not settings.log.witnesses:
+        raise UsageError(
+            "no authority and no witness is set", remedy="set [log] timestamp_authorities or witnesses"
+        )
+    with open_archive(settings, mend=True, say=say) as opened_archive:
+        opened_archive.integrate()
+        anchoring = make_anchoring(opened_archive, settings)
+        failed = anchoring.work(force=True)
+        opened_archive.integrate()
+        for state in states(opened_archive.catalog, anchoring.settings):
+            tell(f"{state.kind} {state.name}: {state.size} entries" + (f"; {state.error}" if state.error else ""))
+    if failed:
+        raise ServiceError(failed[0], remedy="nothing else stops for it; `status` shows how it goes on")
+
+
 @app.command("proof")
 def proof(index: Annotated[int, typer.Argument(min=0)], archive: ArchiveDir = None, json: AsJson = False) -> None:
     """The inclusion proof of an entry (C2SP tlog-proof)."""
@@ -85,27 +86,6 @@ def consistency(
         return
     for node in nodes:
         tell(node)
-
-
-@app.command("find")
-def find(
-    what: Annotated[str, typer.Argument(metavar="INDEX|ID|DIGEST", help="An entry; a record's id or digest.")],
-    archive: ArchiveDir = None,
-    json: AsJson = False,
-) -> None:
-    """The entry that commits to a record, or the records that an entry commits to."""
-    with opened(archive) as (opened_archive, _), opened_archive.catalog.read() as tx:
-        entry, records = look_up(tx, what)
-    places = [
-        {"record": r.record_id, "type": r.type, "digest": r.digest, "segment": r.segment, "offset": r.offset}
-        for r in records
-    ]
-    if json:
-        emit({"index": entry.index, "entry": jsonlib.loads(entry.body), "records": places})
-        return
-    tell(f"{entry.index:8} {entry.type:12} {entry.subject or ''}".rstrip())
-    for place in places:
-        tell(f"  {place['type']:12} {place['record']}  {place['segment']} at {place['offset']}  {place['digest']}")
 
 
 @app.command("entries")

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 
 
 def prove(
-    id: Annotated[str, typer.Argument(metavar="ID", help="Article (ID@VERSION), capture, or snapshot NAME/VERSION.")],
+    id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Article (ID@VERSION), capture, snapshot NAME/VERSION, imported file sha256:HEX, redaction/INDEX.",
+        ),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The bundle to write, a zip.")],
+    stamped: Annotated[bool, typer.Option("--stamped", help="By a timestamped checkpoint, or fail.")] = False,
     archive: ArchiveDir = None,
     json: AsJson = False,
 ) -> None:
@@ -24,7 +31,7 @@ def prove(
     from storage.evidence import prove as make
 
     with opened(archive, mend=True) as (opened_archive, _):
-        bundle = make(opened_archive, id)
+        bundle = make(opened_archive, id, stamped=stamped)
         vkey = str(opened_archive.vkey)
         _check(id, bundle, opened_archive.vkey)
     write_file(out, bundle)
@@ -37,8 +44,12 @@ def prove(
 
 def _check(id: str, bundle: bytes, key: VerifierKey) -> None:
     """Nothing leaves the archive as evidence that would not convince us. Raises DamageError."""
+    from schemas.bundle_trust import Trust
     from schemas.bundles import verify_bundle
+    from storage.log.signing import mldsa44_verifier
+    from storage.log.stamps import check_files
 
-    report = verify_bundle(bundle, key=key)
+    trust = Trust(key=key, check_timestamp=check_files, mldsa44=mldsa44_verifier())
+    report = verify_bundle(bundle, trust=trust)
     if not report.ok:
         raise DamageError(f"the evidence of {id} is damaged ({report.findings[0]})", remedy="run `pressmark audit`")

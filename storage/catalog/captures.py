@@ -71,6 +71,16 @@ class Captures(Queries):
         row = self._connection.execute(select(captures).where(captures.c.id == capture_id)).first()
         return capture_of_row(row) if row else None
 
+    def latest(self, among: int) -> int | None:
+        """The latest date, in microseconds, of the last so many captures that were made here: what was imported may
+        bear any date.
+        """
+        last = (
+            select(captures.c.date).where(captures.c.kind != "import").order_by(captures.c.seq.desc()).limit(among)
+        ).subquery()
+        found: int | None = self._connection.scalar(select(func.max(last.c.date)))
+        return found
+
     def for_url(self, url: str, limit: int | None = None) -> list[Capture]:
         """The captures of a URL, newest first: all, or so many."""
         query = select(captures).where(captures.c.url == url)

@@ -110,6 +110,20 @@ class LogQueries(Queries):
         row = self._connection.execute(query).first()
         return _row(row) if row else None
 
+    def about(self, subject: str) -> list[EntryRow]:
+        """All entries about a subject, in order."""
+        query = select(entries).where(entries.c.subject == subject).order_by(entries.c.index)
+        return [_row(row) for row in self._connection.execute(query).all()]
+
+    def holding(self, type: str, words: str) -> Iterator[EntryRow]:
+        """Entries of a type whose body holds these ASCII words, in order. Looks through the whole log."""
+        end = self.state().next_index
+        query = _RANGE.where(entries.c.type == type)
+        for first in range(0, end, BATCH):
+            for row in self._connection.execute(query, {"start": first, "stop": min(first + BATCH, end)}).all():
+                if words.encode() in bytes(row.body):
+                    yield _row(row)
+
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[EntryRow]:
         """Entries from `start` up to, not with, `stop`; read in runs. Missing ones are left out."""
         end = stop if stop is not None else self.state().next_index

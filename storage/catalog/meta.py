@@ -23,6 +23,19 @@ class Meta(Queries):
         query = select(meta.c.key, meta.c.value).where(meta.c.key.startswith(prefix, autoescape=True))
         return {row[0]: row[1] for row in self._connection.execute(query.order_by(meta.c.key))}
 
+    def first(self, prefix: str, start: str) -> tuple[str, str] | None:
+        """The first key, and its value, that begins with `prefix` and is not below `start`."""
+        query = select(meta.c.key, meta.c.value).where(meta.c.key >= start).order_by(meta.c.key).limit(1)
+        row = self._connection.execute(query).first()
+        return (row[0], row[1]) if row is not None and row[0].startswith(prefix) else None
+
+    def last(self, prefix: str) -> tuple[str, str] | None:
+        """The last key, and its value, that begins with `prefix`, which ends in an ASCII character."""
+        above = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        query = select(meta.c.key, meta.c.value).where(meta.c.key >= prefix, meta.c.key < above)
+        row = self._connection.execute(query.order_by(meta.c.key.desc()).limit(1)).first()
+        return None if row is None else (row[0], row[1])
+
     def set(self, key: str, value: str) -> None:
         """Note a value under a key, in place of an older one."""
         insert = self._insert(meta)

@@ -21,6 +21,7 @@ from schemas.outlets import Outlet
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import EntryRow, SegmentRow
+from storage.fixity.anchors import AnchorAudit
 from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, AuditReport, Findings, Progress, Sampled
 from storage.fixity.imports import damage_of
 from storage.fixity.journal import Journal
@@ -71,6 +72,7 @@ class _Audit:
         self._options, self._progress = options, progress
         self._findings = Findings()
         self._snapshots = SnapshotAudit(archive, self._findings)
+        self._anchors = AnchorAudit(archive, self._findings)
         self._objects = self._records = self._captures = self._versions = self._imports = 0
         self._spoiled: set[str] = set()
         self._outlets: dict[str, tuple[datetime, Outlet]] = {}
@@ -93,6 +95,7 @@ class _Audit:
                 ("entries", self._check_entries),
                 ("snapshots", self._check_snapshots),
                 ("imports", self._check_imports),
+                ("anchors", self._anchors.check),
                 ("objects", self._check_objects),
             ):
                 self._pass(what, work)
@@ -297,7 +300,7 @@ class _Audit:
     def _check_object(self, tx: Tx, key: str) -> None:
         if key.startswith(LOG_PREFIX) or key in self._snapshots.keys:
             return
-        if key in self._imported_keys:
+        if key in self._imported_keys or key in self._anchors.keys:
             return
         name = name_of_key(key)
         if name is None or tx.segments.get(name) is None:

@@ -1,135 +1,152 @@
-"""The log key: made once, kept in one file that only its owner may read, used to sign notes.
+"""The keys that the archive holds: that of its log, which signs notes, and that of its witness, which cosigns those of
+others.
 
-The file holds one line in the form that C2SP tools use for Ed25519 signers, `PRIVATE+KEY+<name>+<key id in
-hex>+<base64 of 0x01 and the 32-byte seed>`. Checking signatures needs no key and is left to
-`schemas.checkpoints`. This is the only module that imports `cryptography`.
+How a key lies on the disk is left to `keyfile`; checking signatures needs no key and is left to `schemas`, but for
+ML-DSA-44, which the standard library lacks.
 """
 
 from __future__ import annotations
 
-import base64
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from schemas.checkpoints import ALGORITHM_ED25519, Note, NoteSignature, VerifierKey
-from schemas.digests import strict_base64
-from schemas.errors import AlreadyExists, DamageError, DiskError, InvalidValue
-
-#: First words of a key file.
-PRIVATE_PREFIX: Final = "PRIVATE+KEY"
-#: Bytes of an Ed25519 seed (RFC 8032 section 5.1.5).
-SEED_SIZE: Final = 32
-#: Bytes of a key file that are read: a name and 60-odd characters; more is not a key.
-MAX_KEY_FILE: Final = 4096
-#: Owner may read and write, nobody else anything.
-KEY_MODE: Final = 0o600
+from schemas.cosignatures import TimedSignature, VerifyMldsa44, cosigned_message
+from schemas.errors import DamageError, InvalidValue, UsageError
+from storage.log.keyfile import (
+    SEED_SIZE,
+    parse_key,
+    print_key,
+    public_of,
+    read_key_file,
+    write_key_file,
+)
 
 
 class Signer:
-    """An Ed25519 key with its name. Never prints its secret."""
+    """An Ed25519 key with its name and type. Never prints its secret."""
 
-    def __init__(self, name: str, seed: bytes) -> None:
+    def __init__(self, name: str, seed: bytes, algorithm: int = ALGORITHM_ED25519) -> None:
         if len(seed) != SEED_SIZE:
             raise InvalidValue(f"an Ed25519 seed has {SEED_SIZE} bytes, not {len(seed)}")
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self.vkey = VerifierKey(name=name, public=self._key.public_key().public_bytes_raw())
+        self.vkey = VerifierKey(name=name, public=self._key.public_key().public_bytes_raw(), algorithm=algorithm)
 
     def __repr__(self) -> str:
         return f"Signer({self.vkey})"
 
     @classmethod
-    def create(cls, path: Path, name: str) -> Signer:
+    def create(
+        cls, path: Path, name: str, *, passphrase: str | None = None, algorithm: int = ALGORITHM_ED25519
+    ) -> Signer:
         """Make a key of that name and keep it at `path`, durably; the folder must exist.
 
         Raises AlreadyExists where there is a file, InvalidValue for a name with a space or plus, DiskError.
         """
-        seed = secrets.token_bytes(SEED_SIZE)
-        signer = cls(name, seed)
-        packed = base64.b64encode(bytes([ALGORITHM_ED25519]) + seed).decode("ascii")
-        _write_new(path, f"{PRIVATE_PREFIX}+{name}+{signer.vkey.key_id.hex()}+{packed}\n".encode())
+        signer = cls(name, secrets.token_bytes(SEED_SIZE), algorithm)
+        signer.save(path, passphrase=passphrase)
         return signer
 
     @classmethod
-    def load(cls, path: Path) -> Signer:
-        """The key kept at `path`. Raises DamageError where it is missing or is no key, DiskError."""
-        with _disk_errors(path):
-            try:
-                with path.open("rb") as stream:
-                    data = stream.read(MAX_KEY_FILE + 1)
-            except FileNotFoundError as error:
-                raise DamageError(f"the log key {path} is missing", remedy="bring it back from your backup") from error
+    def load(cls, path: Path, *, passphrase: str | None = None) -> Signer:
+        """The key kept at `path`.
+
+        Raises DamageError where it is missing or is no key, UsageError where it is encrypted and the passphrase is not
+        its own, DiskError.
+        """
+        data = _read(path)
         try:
-            return cls._parse(data.decode("utf-8"))
+            return cls(*_reordered(parse_key(data, passphrase)))
+        except UsageError as error:
+            if isinstance(error, InvalidValue):
+                raise _no_key(path, error) from error
+            raise
         except ValueError as error:
-            raise DamageError(
-                f"{path} does not hold a log key ({error})", remedy="bring it back from your backup"
-            ) from error
+            raise _no_key(path, error) from error
 
-    @classmethod
-    def _parse(cls, text: str) -> Signer:
-        head, name, key_hash, packed = _fields(text)
-        raw = strict_base64(packed)
-        if head != PRIVATE_PREFIX or raw[:1] != bytes([ALGORITHM_ED25519]):
-            raise InvalidValue("not an Ed25519 signer key")
-        signer = cls(name, raw[1:])
-        if signer.vkey.key_id.hex() != key_hash:
-            raise InvalidValue("its hash does not fit its name and key")
-        return signer
+    def save(self, path: Path, *, passphrase: str | None = None, replace: bool = False) -> None:
+        """Keep this key at `path`, durably. Raises AlreadyExists unless it may `replace` what is there, DiskError."""
+        write_key_file(path, print_key(self.vkey, self._key.private_bytes_raw(), passphrase), replace=replace)
+
+    def sign_line(self, text: str) -> NoteSignature:
+        """The signature line of this key under a note text (C2SP signed-note)."""
+        signature = self._key.sign(text.encode("utf-8"))
+        return NoteSignature(name=self.vkey.name, key_id=self.vkey.key_id, signature=signature)
 
     def sign_note(self, text: str) -> str:
         """The note of this text, signed by this key alone (C2SP signed-note). Raises InvalidValue."""
-        signature = self._key.sign(text.encode("utf-8"))
-        line = NoteSignature(name=self.vkey.name, key_id=self.vkey.key_id, signature=signature)
-        data = Note(text=text, signatures=(line,)).encode()
+        data = Note(text=text, signatures=(self.sign_line(text),)).encode()
         if Note.parse(data).text != text:
             raise InvalidValue("this text does not make a note that reads back the same")
         return data.decode("utf-8")
 
-
-def _fields(text: str) -> tuple[str, str, str, str]:
-    """The four parts of a key line; base64 may itself hold a plus, so the split stops before it."""
-    parts = text.removesuffix("\n").split("+", 4)
-    if len(parts) != 5:
-        raise InvalidValue(f"not of the form {PRIVATE_PREFIX}+name+hash+base64")
-    return f"{parts[0]}+{parts[1]}", parts[2], parts[3], parts[4]
+    def cosign(self, text: str, time: int) -> NoteSignature:
+        """A witness's signature line under a checkpoint (C2SP tlog-cosignature); `time` is POSIX seconds."""
+        timed = TimedSignature(time=time, signature=self._key.sign(cosigned_message(text, time)))
+        return NoteSignature(name=self.vkey.name, key_id=self.vkey.key_id, signature=timed.encode())
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that did not exist, whole or not at all. A link refuses to replace; a rename would not."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with _disk_errors(path):
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_MODE)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.link(draft, path)
-        except FileExistsError as error:
-            raise AlreadyExists(
-                f"{path} exists", remedy="a log key is never replaced: choose another folder"
-            ) from error
-        finally:
-            draft.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+def public_key(path: Path) -> VerifierKey | None:
+    """The public key of an encrypted key file, which needs no passphrase; None for a plain one.
 
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+    Raises DamageError, DiskError.
+    """
     try:
-        yield
-    except OSError as error:
-        raise DiskError(
-            f"cannot read or write {path}: {error.strerror or error}",
-            remedy="see to its folder and run it again",
+        return public_of(_read(path))
+    except ValueError as error:
+        raise _no_key(path, error) from error
+
+
+def open_key(path: Path, *, passphrase: str | None = None) -> tuple[Signer | None, VerifierKey]:
+    """The key kept at `path` and its public half; of an encrypted one, without a passphrase, the public half alone.
+
+    Raises as `Signer.load` does.
+    """
+    vkey = None if passphrase else public_key(path)
+    if vkey is not None:
+        return None, vkey
+    signer = Signer.load(path, passphrase=passphrase)
+    return signer, signer.vkey
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_key_file(path)
+    except FileNotFoundError as error:
+        raise DamageError(
+            f"the log key {path} is missing",
+            remedy="bring it back from your backup; if it is lost for good, see `pressmark log new-origin --help`",
         ) from error
+
+
+def _no_key(path: Path, error: Exception) -> DamageError:
+    return DamageError(f"{path} does not hold a log key ({error})", remedy="bring it back from your backup")
+
+
+def _reordered(parsed: tuple[str, int, bytes]) -> tuple[str, bytes, int]:
+    name, algorithm, seed = parsed
+    return name, seed, algorithm
+
+
+def mldsa44_verifier() -> VerifyMldsa44 | None:
+    """What checks ML-DSA-44 signatures, where the library was built with it."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+    except ImportError:  # before version 47
+        return None
+
+    def verify(public: bytes, signature: bytes, message: bytes) -> bool:
+        try:
+            MLDSA44PublicKey.from_public_bytes(public).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    try:
+        verify(bytes(1312), bytes(2420), b"")
+    except UnsupportedAlgorithm:
+        return None
+    return verify

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
-from schemas.checkpoints import Checkpoint, VerifierKey, open_checkpoint
+from schemas.checkpoints import Checkpoint, Note, NoteSignature, VerifierKey, open_checkpoint, verify_note
+from schemas.cosignatures import with_signatures
+from schemas.entries import ROTATED, Entry
 from schemas.errors import (
     AlreadyExists,
     CheckFailed,
@@ -33,6 +37,7 @@ from schemas.tiles import TILE_WIDTH, TileName, encode_entries, hash_reader
 from storage.blobs import BlobStore
 from storage.catalog import Catalog
 from storage.catalog.values import LogState
+from storage.disk import write_durably
 from storage.log.edge import Edge
 from storage.log.signing import Signer
 
@@ -50,7 +55,9 @@ LEASE_SECONDS: Final = 15.0
 LEASE_POLL: Final = 0.2
 #: Entries put into tiles between two commits: 16 full bundles, so memory stays at some megabytes.
 BATCH: Final = 16 * TILE_WIDTH
-#: Tiles kept while one proof is made: a path touches two a level at most.
+#: Under which subject the entries of changed keys are found.
+KEY_SUBJECT: Final = "log.key"
+
 _REBUILD: Final = "run `pressmark rebuild`"
 
 
@@ -66,10 +73,13 @@ class Log:
         signer: Signer | None,
         holder: str,
         vkey: VerifierKey | None = None,
+        kept: Path | None = None,
     ) -> None:
         """`holder` names this process in the lease, and no other; without a signer nothing can be
-        integrated.
+        integrated. `kept` is a local file for the newest checkpoint that was signed here.
         """
+        self._kept = kept
+        self._refused: LogForkRisk | None = None
         self._store, self._catalog = store, catalog
         self.origin, self._signer, self._holder = origin, signer, holder
         self.vkey = vkey if vkey is not None or signer is None else signer.vkey
@@ -89,6 +99,8 @@ class Log:
         """
         if self._signer is None:
             raise UsageError("this archive was opened without its log key: nothing can be signed")
+        if self._refused is not None:
+            raise self._refused
         with self._lock:
             epoch = self._acquire(now)
             if epoch is None:
@@ -98,6 +110,10 @@ class Log:
             finally:
                 with self._catalog.begin() as tx:
                     tx.leases.release(LEASE, holder=self._holder)
+
+    def refuse(self, why: LogForkRisk) -> None:
+        """Sign nothing from here on: somebody saw another history of this log."""
+        self._refused = why
 
     def _integrate(self, epoch: int, signer: Signer, now: datetime) -> Checkpoint | None:
         started = time.monotonic()
@@ -112,6 +128,8 @@ class Log:
             self._remember(state, old)
             return None
         note = signer.sign_note(checkpoint.text).encode()
+        if self._kept is not None:  # before anybody else can see it
+            write_durably(self._kept, note)
         self._publish(note, old)
         self._remember(state, note)
         return checkpoint
@@ -196,14 +214,75 @@ class Log:
 
     # -- checking --------------------------------------------------------------------------------------------
 
-    def check_start(self) -> None:
-        """Compare the store's checkpoint with the catalog before anything is written.
+    def check_start(self, others: Sequence[tuple[str, Note]] = ()) -> None:
+        """Compare the store's checkpoint with the catalog before anything is written, and all `others` that are known:
+        (where one stands, the note).
 
         Raises LogForkRisk where the checkpoint is not signed by this log's key, is ahead of the catalog, or
-        is of another history. Nothing may be signed then.
+        is of another history, and where another one is. Nothing may be signed then.
         """
         with self._lock:
-            self._check(self._state(), self._published_note())
+            state = self._state()
+            self._check(state, self._published_note())
+            for where, note in others:
+                self._check_other(state, where, note)
+
+    def _check_other(self, state: LogState, where: str, note: Note) -> None:
+        """A checkpoint of this log that stands elsewhere must be one of a tree that this one continues."""
+        try:
+            told = Checkpoint.parse(note.text)
+            if told.origin != self.origin:
+                return  # of the log before a new origin
+            keys = [key for key in (self.vkey, *self.older_keys()) if key is not None and note.by(key)]
+            if not keys:
+                raise CheckFailed("it bears no signature by a key of this log")
+            verify_note(note, keys[0])
+            if told.size > state.size:
+                raise CheckFailed(f"it is of {told.size} entries, this catalog has {state.size} in its tree")
+            read = hash_reader(state.size, self._tile)
+            proof = consistency_path(told.size, state.size, read)
+            verify_consistency(told.size, state.size, proof, told.root, state.root)
+        except (CheckFailed, DamageError, InvalidValue) as error:
+            raise LogForkRisk(
+                f"{where} is a checkpoint that this archive does not continue: {error.message}", remedy=_REBUILD
+            ) from error
+
+    def older_keys(self) -> list[VerifierKey]:
+        """Keys of this log that handed over to the next, oldest first."""
+        return [was for _, was in self._handed_over()]
+
+    def handovers(self) -> list[int]:
+        """The log indices of the entries by which they did."""
+        return [index for index, _ in self._handed_over()]
+
+    def _handed_over(self) -> list[tuple[int, VerifierKey]]:
+        with self._catalog.read() as tx:
+            rows = [(row.index, Entry.decode(row.body).fields) for row in tx.log.about(KEY_SUBJECT)]
+        found = [(n, VerifierKey.parse(f["was"])) for n, f in rows if f.get("change") == ROTATED]
+        return [(n, was) for n, was in found if was.name == self.origin]
+
+    def add_signatures(self, text: str, lines: tuple[NoteSignature, ...], now: datetime) -> bool:
+        """Publish signature lines of others under the checkpoint of this text; False where it is not the newest any
+        more.
+        """
+        with self._lock:
+            epoch = self._acquire(now)
+            if epoch is None:
+                return False
+            try:
+                old = self._published_note()
+                note = None if old is None else Note.parse(old)
+                if note is None or note.text != text:
+                    return False
+                new = with_signatures(note, lines).encode()
+                self._publish(new, old)
+                self._remember(self._state(), new)
+                return True
+            except LeaseLost:
+                return False
+            finally:
+                with self._catalog.begin() as tx:
+                    tx.leases.release(LEASE, holder=self._holder)
 
     def _check(self, state: LogState, note: bytes | None) -> None:
         self._trusted = None
@@ -301,6 +380,13 @@ class Log:
 
     # -- proofs ----------------------------------------------------------------------------------------------
 
+    def head(self) -> bytes | None:
+        """The published checkpoint's bytes, where there is one and it is this log's. Raises LogForkRisk."""
+        note = self._published_note()
+        if note is not None:
+            self._open(note)
+        return note
+
     def checkpoint(self) -> str | None:
         """The published checkpoint, a signed note; None where none was published yet."""
         note = self._published_note()
@@ -333,14 +419,17 @@ class Log:
             )
         return consistency_path(old, new, hash_reader(head.size, self._tile))
 
-    def tlog_proof(self, index: int) -> str:
-        """The `.tlog-proof` of an entry in the published tree (C2SP tlog-proof), checked before it is given.
+    def tlog_proof(self, index: int, note: bytes | None = None) -> str:
+        """The `.tlog-proof` of an entry (C2SP tlog-proof), checked before it is given: in the published tree, or in
+        that of an older signed checkpoint.
 
-        Raises NotFound where the entry is not in the published tree, DamageError where the tiles do not
+        Raises NotFound where the entry is not in that tree, DamageError where the tiles do not
         prove it.
         """
-        note = self._published_note()
-        head = self._head(note)
+        note = self._published_note() if note is None else note
+        if note is None:
+            raise NotFound("no checkpoint was published yet", remedy="run `pressmark log checkpoint`")
+        head = Checkpoint.parse(Note.parse(note).text)
         path = self.inclusion(index, head.size)
         try:
             verify_inclusion(index, head.size, leaf_hash(self.entry_bytes(index)), path, head.root)
@@ -349,8 +438,26 @@ class Log:
                 f"the stored tiles do not prove entry {index}: {error.message}",
                 remedy="run `pressmark audit --full`",
             ) from error
-        assert note is not None  # or there were no head
         return LogProof(index=index, hashes=tuple(path), checkpoint=note).encode().decode()
+
+    def resigned(self, note: Note) -> Note:
+        """An older checkpoint of this log with a signature by today's key, first; added where a key before signed it.
+
+        Raises DamageError where the published tree does not continue that of the note, UsageError without the key.
+        """
+        if self.vkey is None or self._signer is None:
+            raise UsageError("this archive was opened without its log key: nothing can be signed")
+        told = Checkpoint.parse(note.text)
+        mine = note.by(self.vkey)
+        if not mine:
+            head = self._head()
+            try:
+                proof = self.consistency(told.size, head.size)
+                verify_consistency(told.size, head.size, proof, told.root, head.root)
+            except CheckFailed as error:
+                raise DamageError(f"a checkpoint of {told.size} entries that this log does not continue") from error
+            mine = [self._signer.sign_line(note.text)]
+        return Note(text=note.text, signatures=(*mine, *(s for s in note.signatures if s not in mine)))
 
     def entry_bytes(self, index: int) -> bytes:
         """The bytes of an entry, as hashed into the tree. Raises NotFound, DamageError."""

@@ -29,7 +29,10 @@ from storage.archive import KEY_FILE, StorageSettings, entry_of, import_entry_of
 from storage.catalog import Catalog, EntryRow, RecordRow, SnapshotRow, Tx, swap_in
 from storage.disk import disk_errors
 from storage.events import Event
-from storage.log import Signer, append
+from storage.log import append
+from storage.log.anchors import TIMESTAMPS, reload_anchors
+from storage.log.signing import open_key
+from storage.log.tree import KEY_SUBJECT
 from storage.rebuild.evidence import Evidence
 from storage.rebuild.log import StoredLog, read_log
 from storage.segments import hash_stream, object_key
@@ -81,10 +84,12 @@ def rebuild(settings: StorageSettings, *, say: Callable[[str], None] = lambda se
     store = open_store(settings.objects_url)
     evidence = Evidence(settings.directory / "open", store)
     evidence.refuse_writers()
-    log = read_log(store, Signer.load(settings.directory / KEY_FILE), settings.origin)
+    _, vkey = open_key(settings.directory / KEY_FILE, passphrase=settings.passphrase)
+    log = read_log(store, vkey, settings.origin)
     with _new_catalog(settings.catalog_url) as catalog, catalog.begin() as tx:
         work = _Rebuild(tx, evidence, say)
         work.run(log, settings.origin)
+        reload_anchors(store, tx)
     for sentence in work.report.problems:
         say(sentence)
     return work.report
@@ -174,6 +179,10 @@ class _Rebuild:
             return self._apply_snapshot(index, entry)
         elif entry.type == "loss":
             self._lost(entry.fields["name"])
+        elif entry.type == "key":
+            return KEY_SUBJECT
+        elif entry.type == "time":
+            return f"{TIMESTAMPS}{entry.fields['size']}/{entry.fields.get('authority', '')}"
         name = entry.fields.get("name")
         return name if isinstance(name, str) else None
 

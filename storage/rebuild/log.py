@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schemas.checkpoints import Checkpoint, open_checkpoint
+from schemas.checkpoints import Checkpoint, VerifierKey, open_checkpoint
 from schemas.errors import CheckFailed, DamageError, InvalidValue, NotFound
 from schemas.merkle import leaf_hash
 from schemas.tiles import TILE_WIDTH, TileName, decode_entries, parse_tile_path, tile_width
 from storage.blobs import BlobStore
-from storage.log import CHECKPOINT_KEY, TILE_PREFIX, Signer
+from storage.log import CHECKPOINT_KEY, TILE_PREFIX
 from storage.log.edge import Edge
 from storage.log.tree import PREFIX as LOG_PREFIX
 
@@ -33,7 +33,7 @@ class StoredLog:
             yield index * TILE_WIDTH, _bundle(self.store, index, width)
 
 
-def read_log(store: BlobStore, signer: Signer, origin: str) -> StoredLog:
+def read_log(store: BlobStore, vkey: VerifierKey, origin: str) -> StoredLog:
     """Find the log's extent and check that its entries are those that were signed.
 
     Entries behind the checkpoint were assigned by the catalog that is gone, and tiles of them may have been
@@ -44,7 +44,7 @@ def read_log(store: BlobStore, signer: Signer, origin: str) -> StoredLog:
     except NotFound:
         note = None
     try:
-        head = open_checkpoint(note, signer.vkey) if note is not None else None
+        head = open_checkpoint(note, vkey) if note is not None else None
     except (CheckFailed, InvalidValue) as error:
         raise DamageError(
             f"{CHECKPOINT_KEY} is not a checkpoint of this archive's key: {error.message}",

@@ -143,24 +143,6 @@ def test_an_audit_that_is_due_is_made_logged_and_shown(kept: Pressmark) -> None:
     assert "last audit" in kept("status").done().out
 
 
-def test_an_entry_is_found_from_a_record_and_a_record_from_an_entry(kept: Pressmark) -> None:
-    entries = kept("log", "entries", "--json").done().values
-    for entry in entries:
-        digests = set(entry["entry"].get("records", {}).values())
-        (found,) = kept("log", "find", str(entry["index"]), "--json").done().values
-        assert digests <= {record["digest"] for record in found["records"]}
-        for record in found["records"]:
-            for name in (record["digest"], record["record"]):
-                (again,) = kept("log", "find", name, "--json").done().values
-                assert again["index"] == entry["index"]
-    with opened(kept) as archive, archive.catalog.read() as tx:
-        alone = next(row for s in tx.segments.all() for row in tx.records.in_segment(s.name) if row.event_id is None)
-    (found,) = kept("log", "find", alone.record_id, "--json").done().values
-    assert found["entry"]["type"] == "segment"
-    kept("log", "find", "9999").refused(4, "no entry 9999")
-    kept("log", "find", "sha256:" + "0" * 64).refused(4, "no record")
-
-
 def test_a_mirror_that_fails_stops_no_crawl(kept: Pressmark) -> None:
     said: list[str] = []
     mirror = kept.archive.with_name("mirror")

@@ -10,7 +10,7 @@ from pathlib import Path
 from schemas.captures import Capture, Context, Ending, Exchange, Role
 from schemas.outlets import OutletChange
 from storage.archive import Archive, StorageSettings
-from tests.support.archives import ARTICLE, OUTLET, START, exchange, fill, page, read_article, settings
+from tests.support.archives import ARTICLE, OUTLET, START, exchange, fill, page, read_article, settings, ticking
 
 #: What `make` keeps: captures and attempts, articles, versions of them.
 CAPTURES, ARTICLES, VERSIONS = 11, 4, 5
@@ -54,4 +54,4 @@ def _not_modified(original: Capture, at: datetime) -> Exchange:
 def copy(template: Path, folder: Path) -> StorageSettings:
     """A copy of an archive that nobody has open; settings to open it with."""
     shutil.copytree(template, folder)
-    return settings(folder)
+    return replace(settings(folder), clock=ticking(START + timedelta(days=1)))  # after all that was captured

@@ -153,6 +153,9 @@ class StoreBehaviour:
         assert list(store.list("log/t")) == ["log/tile/0/x001/067.p/5"]
         assert list(store.list("log/tile/0/x001/067.p/5")) == ["log/tile/0/x001/067.p/5"]
         assert list(store.list("nothing/here")) == []
+        assert sorted(store.folders("log/")) == ["tile"]
+        assert sorted(store.folders("log/tile/0/")) == ["x001"]
+        assert list(store.folders("ab/c/")) == list(store.folders("nothing/")) == []
 
     def test_replace_compares_and_swaps(self, store: BlobStore) -> None:
         key = "log/checkpoint"
