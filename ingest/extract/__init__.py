@@ -2,8 +2,9 @@
 
 Pure: the same bytes, address and capture date give the same article, whatever the clock, the process or what it did
 before. This module is the journey through the room; each step has its own: `page` decodes and parses, `blocks` cuts
-the text, `text` chooses the body, `metadata`, `dates` and `names` read what is said about it, `photos` the images,
-`spans` the evidence, `worker` runs it all apart from the crawl. Fetching and storing are left to others.
+the text, `text` chooses the body, `told` where only JSON-LD has it, `opening` what stands before it, `metadata`,
+`dates` and `names` read what is said about it, `photos` the images, `spans` the evidence, `worker` runs it all apart
+from the crawl. Fetching and storing are left to others.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from urllib.parse import urlsplit
 from lxml import etree
 from lxml.html import HtmlElement
 
-from ingest.extract import bylines, jsonld, metadata, page, photos, published, standfirst, text, titles, walls
+from ingest.extract import bylines, jsonld, metadata, opening, page, photos, published, standfirst, text, titles, walls
 from ingest.extract.blocks import Block, blocks_of, index_of
 from ingest.extract.evidence import collect
 from ingest.extract.names import looks_like_person
 from ingest.extract.photos import FoundPhoto
 from ingest.extract.sources import Found, Sources
+from ingest.extract.told import told_blocks
 from schemas.articles import Article, Extractor, OutletRef, article_id, clean, word_count
 from schemas.errors import ExtractionError, InvalidValue
 from schemas.urls import normalize
@@ -133,14 +135,25 @@ def _choose(read: _Reading) -> _Choice:
         author = Found(value=signed.text, source="dom", path=page.path_of(signed.element), raw=signed.text)
     words = (w for p in pictures for w in (p.photo.caption, p.photo.alt) if w)
     known = frozenset(text.key_of(t) for t in (*read.titles, *words))
+    lead, before = _opening(read, chosen, known)
+    told = told_blocks(linked.get("articleBody"), tree, (*before, *chosen.blocks))
+    if told:
+        before = (lead,) if lead is not None else ()
+    body = opening.with_opening(text.without_signature(told or chosen.blocks, authors), before)
+    return _Choice(standfirst=lead, body=body, photos=pictures, authors=authors, author=author)
+
+
+def _opening(read: _Reading, chosen: text.Body, known: frozenset[str]) -> tuple[Block | None, tuple[Block, ...]]:
+    """The standfirst, and all that opens the article before its body."""
     start = index_of(read.blocks, read.head)
     first = chosen.blocks[0].order if chosen.blocks else None
     lead = standfirst.standfirst_of(read.sources, read.blocks, start=start, known=known, first_body=first)
-    opening = text.opening_of(read.blocks, chosen, head=read.head, head_order=start, known=known)
-    if lead is not None and lead not in opening:
-        opening = (lead, *(b for b in opening if b.order > lead.order))
-    body = text.with_opening(text.without_signature(chosen.blocks, authors), opening)
-    return _Choice(standfirst=lead, body=body, photos=pictures, authors=authors, author=author)
+    before = opening.opening_of(read.blocks, chosen, head=read.head, head_order=start, known=known)
+    if lead is not None and lead not in before and (first is None or lead.order < first):
+        before = (lead, *(b for b in before if b.order > lead.order))
+    if lead is not None and not opening.introduces(lead, chosen.blocks):
+        lead = next((b for b in before if b is not lead and opening.introduces(b, chosen.blocks)), None)
+    return lead, before
 
 
 def _extract(

@@ -28,6 +28,7 @@ fieldset form address article aside blockquote body caption center dd details di
 hgroup hr html legend li main ol p pre section summary table tbody td tfoot th thead tr ul
 """
 _BLOCK: Final = frozenset(_BLOCK_WORDS.split())
+CELLS: Final = frozenset(("td", "th"))
 HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 
 # What authors of pages call parts that are not the text of the article, in their class names. Whole words of a class
@@ -116,6 +117,8 @@ def away_reason(element: HtmlElement) -> str | None:
         # The id of a heading is the place that a table of contents leads to, no name of a part.
         if element.tag not in HEADINGS:
             names = " ".join([own[a] for a in _NAME_ATTRIBUTES if own.get(a)])
+    if element.tag == "tr" or element.tag in CELLS:
+        return None  # a row is named after what it is about, not after what it is
     return _named_away(names) if names else None
 
 

@@ -10,6 +10,7 @@ from ingest.extract.page import Paths
 from ingest.extract.photos import FoundPhoto
 from ingest.extract.sources import Found, Sources
 from ingest.extract.spans import Finder
+from ingest.extract.told import TOLD
 from schemas.articles import Evidence, Span, clean
 
 _VIA = {"dom": "html", "jsonld": "json", "meta": "attr", "http": "header"}
@@ -40,7 +41,9 @@ def collect(
     if standfirst is not None:
         found["standfirst"] = _block(finder, paths, standfirst)
     for number, block in enumerate(body):
-        found[f"paragraphs/{number}"] = _block(finder, paths, block)
+        found[f"paragraphs/{number}"] = (
+            _told(finder, sources, block) if block.tag == TOLD else _block(finder, paths, block)
+        )
     finder.rewind()
     for number, photo in enumerate(photos):
         for kind, shown, source, path in (
@@ -67,6 +70,12 @@ def _block(finder: Finder, paths: Paths, block: Block) -> Evidence:
     return Evidence(
         source="dom", path=_ascii(paths.of(block.element)), raw=None, span=finder.find(block.text, via="html")
     )
+
+
+def _told(finder: Finder, sources: Sources, block: Block) -> Evidence:
+    article = sources.linked.article
+    path = f"{article.path}/articleBody" if article else "articleBody"
+    return Evidence(source="jsonld", path=path, raw=None, span=finder.find(block.text, via="json"))
 
 
 def _ascii(text: str) -> str:

@@ -19,8 +19,9 @@ import trafilatura
 from lxml import etree
 from lxml.html import HtmlElement
 
-from ingest.extract.blocks import HEADINGS, Block
+from ingest.extract.blocks import CELLS, HEADINGS, Block
 from ingest.extract.names import looks_like_person
+from ingest.extract.pointers import is_link_alone, is_pointer
 
 # Its warnings tell of pages that gave nothing: that is an answer here, not news.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
@@ -46,18 +47,6 @@ _BODY_NAME: Final = re.compile(
     r"text[-_]*(?:body|content)|richtext|article__?(?:body|content)|paragraphs",
     re.I,
 )
-_LEAD_IN: Final = re.compile(
-    r"^(?:\W*)(?:read (?:more|also|next|the full|:)|lesen sie (?:auch|hier|mehr|dazu)|mehr (?:zum thema|dazu|lesen)|"
-    r"auch interessant|lesetipp|das könnte sie|lee (?:también|más)|leer más|te puede interesar|lea también|"
-    r"lire aussi|à lire aussi|voir aussi|leggi anche|lees ook|läs (?:mer|också)|les (?:også|mer)|læs også|baca juga|"
-    r"xem thêm|czytaj (?:też|także|również)|читайте (?:также|ещё)|see also|related(?: stories| articles?)?:|"
-    r"more (?:from|on|stories)|recommended|trending|watch:|don't miss|sign up|subscribe|advertisement|anzeige|"
-    r"publicidad|publicité|adblock|il vous reste \d|la suite est réservée|weiterlesen mit|関連記事|"
-    r"あわせて読みたい|続きを読む|관련기사|더보기|click here to|download our app|"
-    r"follow us|folgen sie|síguenos|join our|copyright|©|all rights reserved|alle rechte vorbehalten)",
-    re.I,
-)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Body:
@@ -173,7 +162,7 @@ def _left_open(blocks: Sequence[Block], body: Body) -> bool:
     left = sum(
         len(b.text)
         for b in blocks
-        if b.order not in chosen and b.element in parts and not b.away and b.link_share < 0.4 and not _is_pointer(b)
+        if b.order not in chosen and b.element in parts and not b.away and b.link_share < 0.4 and not is_pointer(b)
     )
     return left > OPEN_SHARE * sum(len(b.text) for b in body.blocks)
 
@@ -198,7 +187,7 @@ def _with_siblings(blocks: Sequence[Block], votes: Sequence[bool], away: Sequenc
         if votes[i] or away[i] is not None or block.tag not in _PARAGRAPHS or not _hangs(block.element, beside):
             continue
         between = places[0] < i < places[-1]
-        result[i] = (between or len(block.text) >= LONG) and not _is_pointer(block)
+        result[i] = (between or len(block.text) >= LONG) and not is_pointer(block)
     return result
 
 
@@ -318,6 +307,8 @@ def _signature(block: Block, container: HtmlElement | None) -> str:
     """What the block is called and where it hangs, up to three levels within the container."""
     parts: list[str] = []
     node: HtmlElement | None = block.element
+    if block.tag in CELLS:  # a table is text or none as a whole, whatever its rows are called
+        node = next(block.element.iterancestors("table"), node)
     while node is not None and node is not container and len(parts) < 3:
         parts.append(f"{node.tag}.{node.get('class') or ''}")
         node = node.getparent()
@@ -344,14 +335,45 @@ def _choose(
     for i in inside:
         block, key = blocks[i], keys[i]
         sure = in_ld[i] and len(key) >= SURE
-        if not _LETTER.search(key) or _is_title(key, block, titles):
+        if (not _LETTER.search(key) and block.tag not in CELLS) or _is_title(key, block, titles):
             continue
-        if not sure and (away[i] is not None or _is_pointer(block)):
+        if is_link_alone(block) or (not sure and (away[i] is not None or is_pointer(block))):
             continue
         yes, no = support.get(_signature(block, container), (0, 0))
-        if votes[i] or sure or yes > no or block.tag in HEADINGS:
+        if votes[i] or sure or yes > no or block.tag in HEADINGS or _is_crosshead(block):
             chosen.append(block)
-    return _trim(_headings_with_text(chosen))
+    return _trim(_headings_with_text(_without_pull_quotes(chosen)))
+
+
+_CROSSHEAD: Final = re.compile(
+    r"sub-?head|cross-?head|inter-?tit|zwischen-?(?:titel|(?:ü|ue)berschrift)|mellom-?titt|mellan-?rubrik|mellem-?rubrik|"
+    r"v(?:ä|ae?)li-?otsikko|ladillo|śródtytu|srodtytu|tussen-?kop",
+    re.I,
+)
+
+
+def _is_crosshead(block: Block) -> bool:
+    """A subheading by its name alone, no heading element."""
+    return len(block.text) < 160 and _CROSSHEAD.search(block.element.get("class") or "") is not None
+
+
+_QUOTE_NAME: Final = re.compile(r"quote|zitat|citation|citaat|citat|\bcita\b|highlight|hervorheb", re.I)
+
+
+def _without_pull_quotes(chosen: Sequence[Block]) -> list[Block]:
+    """Without quotations that repeat words of the paragraphs: set apart to be seen, they are no text of their own."""
+    quoted = [b for b in chosen if len(b.text) >= SURE and _is_quote(b)]
+    if not quoted:
+        return list(chosen)
+    apart = {b.order for b in quoted}
+    running = " ".join(f" {key_of(b.text)} " for b in chosen if b.order not in apart)
+    again = {b.order for b in quoted if f" {key_of(b.text)} " in running}
+    return [b for b in chosen if b.order not in again]
+
+
+def _is_quote(block: Block) -> bool:
+    around = (block.element, *islice(block.element.iterancestors(), 2))
+    return any(e.tag in ("blockquote", "aside", "q") or _QUOTE_NAME.search(e.get("class") or "") for e in around)
 
 
 _LETTER: Final = re.compile(r"[^\W\d_]")
@@ -365,20 +387,6 @@ def _without_kicker(blocks: Sequence[Block], chosen: Sequence[Block], titles: fr
     """Without the short lines that stand above the headline: section names, kickers, dates."""
     head = next((b.order for b in blocks if b.tag == "h1" and key_of(b.text) in titles), -1)
     return [b for b in chosen if b.order > head or len(b.text) >= OPENING]
-
-
-def _is_pointer(block: Block) -> bool:
-    """Text that points elsewhere: a link alone, an item of a list of links, a label and a link, "read more"."""
-    if block.link_share > 0.75 or (block.tag == "li" and block.link_share > 0.45 and len(block.text) < 160):
-        return True
-    if len(block.text) >= 250:
-        return False
-    labelled = block.link_share > 0.3 and _LABEL.match(block.text) is not None
-    return labelled or _LEAD_IN.match(block.text) is not None
-
-
-# A label before a link: "READ THIS | ...", ">> ...".
-_LABEL: Final = re.compile(r"^(?:[>»→➤▶►•*\s]{1,4}\S|[^|:.!?]{3,40}\s?\|\s)")
 
 
 #: Levels that a heading or a paragraph may be wrapped in, apart from each other.
@@ -416,60 +424,13 @@ def _trim(chosen: list[Block]) -> list[Block]:
     return chosen
 
 
-def _within(element: HtmlElement, container: HtmlElement) -> bool:
-    return element is container or any(a is container for a in element.iterancestors())
-
-
 def texts(blocks: Iterable[Block]) -> tuple[str, ...]:
     """The paragraphs of blocks."""
     return tuple(b.text for b in blocks)
 
 
-def with_opening(body: Sequence[Block], opening: Sequence[Block]) -> tuple[Block, ...]:
-    """The body with what opens it at its head, nothing twice."""
-    keys = {key_of(b.text) for b in opening}
-    return (*opening, *(b for b in body if key_of(b.text) not in keys))
-
-
 #: Characters from which on a block between headline and body is taken for its opening.
 OPENING: Final = 60
-
-
-# Lines about the article, not of it: when it was published, who may read on.
-_ABOUT: Final = re.compile(
-    r"^(?:publi|published|updated|last updated|first published|aktualisiert|veröffentlicht|"
-    r"stand[: ]|erstellt|modif|actualizad|"
-    r"oppdatert|publicerad|uppdaterad|gepubliceerd|\d{1,2}[./]\d{1,2}[./]\d{2,4}|(?:von|by|por|par)\s(?-i:[A-ZÀ-Ý][\w.]+\s[A-ZÀ-Ý]))",
-    re.I,
-)
-
-
-def opening_of(
-    blocks: Sequence[Block], body: Body, *, head: HtmlElement | None, head_order: int, known: frozenset[str]
-) -> tuple[Block, ...]:
-    """Running text between headline and body that the body's container does not hold."""
-    if not body.blocks or body.container is None:
-        return ()
-    region = _region(body.container, head)
-    window = blocks[(head_order + 1 if head is not None else 0) : body.blocks[0].order]
-    tags = ("p", "div", "h2", "h3", "h4", "section", "header") if head is not None else ("p",)
-    return tuple(b for b in window if _opens(b, tags, region, known))
-
-
-def _opens(block: Block, tags: Sequence[str], region: HtmlElement | None, known: frozenset[str]) -> bool:
-    if len(block.text) < OPENING or block.link_share >= 0.4 or block.away or block.tag not in tags:
-        return False
-    if key_of(block.text) in known or _is_pointer(block) or (len(block.text) < 160 and _ABOUT.match(block.text)):
-        return False
-    return region is not None and _within(block.element, region)
-
-
-def _region(container: HtmlElement, head: HtmlElement | None) -> HtmlElement | None:
-    """The smallest part that holds headline and body; without a headline, the nearest <article>."""
-    if head is None:
-        return next((a for a in container.iterancestors("article")), None)
-    above = {container, *container.iterancestors()}
-    return next((a for a in (head, *head.iterancestors()) if a in above), None)
 
 
 def signature_of(body: Sequence[Block]) -> Block | None:

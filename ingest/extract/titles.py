@@ -25,6 +25,9 @@ _NAME_WORDS: Final = 7
 #: Share of words that two wordings have in common from which on they are one headline told twice.
 ALIKE: Final = 0.5
 
+#: Score of an `h1` that is no less than half like what the page says, in no list or menu: said again below, it stands.
+SHOWN: Final = 0.5
+
 _SEPARATOR: Final = re.compile(r"\s+(?:[|*–—•·-]|::)\s+|\s*[|｜ㅣ]\s*|(?<=\w)：(?=\w)")
 _LAST_PART: Final = re.compile(r"^(.{10,}?)\s*[-–—|·]\s*([^-–—|·]{1,24})$")
 #: Statements of the headline that are no field of Open Graph or of X: what a second field repeats was meant.
@@ -44,7 +47,8 @@ def headline(tree: HtmlElement, hints: Sequence[str]) -> HtmlElement | None:
         score = max((len(words & w) / len(words | w) for w in wanted if w), default=0.0)
         score -= 0.5 * any(a.tag in ("nav", "li", "aside", "footer", "a") for a in head.iterancestors())
         score += 0.2 * ("headline" in class_words(head) or "title" in class_words(head)) - order * 0.01
-        if best is None or score > best[0]:
+        again = best is not None and words_of(best[1].text_content()) == words_of(head.text_content())
+        if best is None or (score > best[0] and not (again and best[0] > SHOWN)):
             best = (score, head)
     if best is None or (wanted and best[0] < 0.15 and len(heads) > 1):
         return None
