@@ -25,14 +25,18 @@ Abaca = abacapress
 action press
 Adobe Stock = stock.adobe.com, fotolia
 AFP = afp photo, afp/getty images, agence france-presse, afp forum, afp via getty images
+AFP = أ ف ب, أ.ف.ب, فرانس برس, 法新社, एएफपी
+Aflo = アフロ
+Agência Brasil
 Agerpres
 Alamy = alamy stock photo
-Anadolu = anadolu agency
-ANI
+Anadolu = anadolu agency, anadolu ajansı, aa, الأناضول
+ANI = एएनआई
 ANP
 ANSA
 Antara
 AP = ap photo, ap photos, ap images, ap file, the ap, ap via, associated press, the associated press
+AP = ap通信, 美聯社, 美联社, أسوشيتد برس, एपी
 APA = apa-images, apa images
 Backgrid
 Belga
@@ -41,12 +45,15 @@ Bestimage
 Bloomberg
 BNS
 BPA
-CNA
+CNA = 中央社
+CNS = 中新社
 Contacto = zuma/contacto
 Corbis
 Cover Images
 ddp = ddp images
 Depositphotos
+DHA
+East News
 dpa = dpa-zentralbild, dpa images, dpa picture-alliance, dpa-infocom
 Dreamstime
 EFE
@@ -58,6 +65,7 @@ Europa Press
 eyevine
 FilmMagic
 Flickr
+Folhapress
 Freepik
 Gamma-Rapho
 Getty Images = getty, gettyimages, getty images europe
@@ -65,6 +73,7 @@ Global Look Press = globallookpress
 Hans Lucas
 Icon Sportswire
 ICP
+İHA = iha
 Imagn = usa today sports, imagn images
 Imago = imago images, imago sport, www.imago-images.de
 iStock = istockphoto
@@ -76,7 +85,7 @@ Kyodo = kyodo news, 共同, 共同通信
 laif
 LaPresse
 Lehtikuva
-Lusa
+Lusa = agência lusa
 Magnum = magnum photos
 MaxPPP
 MEGA
@@ -95,10 +104,11 @@ Pexels
 Picture Alliance = picture-alliance, picturealliance
 Pixabay
 Polaris
-PTI
+Profimedia
+PTI = पीटीआई
 Quality Sport Images
 Redux
-Reuters = reuters connect, via reuters
+Reuters = reuters connect, via reuters, ロイター, ロイター通信, 路透社, 路透, رويترز, रॉयटर्स, рейтер, 로이터
 RIA = ria novosti, риа новости
 Ritzau = ritzau scanpix
 Scanpix
@@ -113,6 +123,8 @@ The Canadian Press = cp, canadian press
 TT = tt nyhetsbyrån
 TTXVN = vna
 Unsplash
+Ukrinform = укрінформ
+UNIAN = уніан, униан
 UPI
 VII
 Wikimedia Commons = wikimedia
@@ -120,7 +132,7 @@ WireImage
 Witters
 Xinhua = 新华社, 新華社
 Yonhap = 연합뉴스
-Zuma = zuma press, zuma wire, zumapress
+Zuma = zuma press, zuma wire, zuma press wire, zumapress
 ČTK = ctk
 """
 
@@ -145,6 +157,7 @@ _NOUNS: Final = (
     r"photo(?:s|graph|graphs|graphy|grapher)?(?: illustration)?|images?|pictures?|pics?|handout|"
     r"foto(?:s|grafía|grafia|grafie|graf|graaf|kredit|credits?|nachweis|quelle|hinweis)?|fotó|fotók|bild(?:er|quelle|nachweis|rechte|credits?)?|"
     r"illustration(?:en)?|grafik|collage|montage|fotomontage|quelle|crédits?(?: photo)?|crédito|créditos|photographie|"
+    r"fotoğraf|görsel|kaynak|світлина|джерело|источник|снимок|तस्वीर|स्रोत|المصدر|الصورة|مصدر الصورة|"
     r"imagen|imatge|imagem|fuente|cedida|cortesía|reprodução|divulgação|fonte|immagine|credito|"
     r"фото|фотография|снимка|zdjęcie|fot\.?|źródło|zdroj|nuotr\.?|nuotrauka|valokuva|kuva|kilde|foto av|bild från|"
     r"fotograf[ií]a|ảnh|hình ảnh|nguồn(?: ảnh)?|sumber|dok\.?|dokumentasi|isithombe|izithombe|umfanekiso|"
@@ -154,7 +167,7 @@ _NOUNS: Final = (
 _SIGN: Final = r"(?:[©ⓒ℗]|\(\s*[cC]\s*\)|📷|📸)"
 _BY: Final = (
     r"(?:(?:file |stock )?(?:photo(?:graph)?|picture|image|illustration|pix|pic|graphic)s?\s+(?:by|credit|"
-    r"courtesy(?: of)?|via|from)[:\s]|"
+    r"courtesy(?: of)?|via|from|(?:provided|supplied|released|taken|made) by)[:\s]|"
     r"(?:foto|bild|illustration|grafik)\s+(?:von|av|af|de|di|do|oleh)\s|courtesy of\s|cedid[ao]s? por\s|cortesía de\s)"
 )
 _RIGHTS: Final = (
@@ -163,26 +176,36 @@ _RIGHTS: Final = (
     r"droits d.auteur|copyright(?:ed)?)"
 )
 _LEAD: Final = re.compile(
-    rf"^\s*(?:[\[(（【<]\s*)?(?:{_NOUNS}\s*[:：｜|=]\s*|{_SIGN}\s*|{_RIGHTS}[\s:.,-]+(?=\S)|{_BY}\s*)", re.IGNORECASE
+    rf"^\s*(?:[\[(（【<]\s*)?(?:{_NOUNS}\s*[:：｜|=／]\s*|fot\.\s+|{_SIGN}\s*|"
+    rf"{_RIGHTS}[\s:.,-]+(?=\S)|{_BY}\s*)", re.IGNORECASE
 )
 _YEAR: Final = re.compile(r"^(?:19|20)\d\d\b[,:\s]*")
 _TAIL: Final = re.compile(
-    r"[\s.,;]*(?:\(\s*\)|撮影|\s(?:vis mer|read more|show more|see more|mehr anzeigen|ver más)|\s?(?:선임|인턴|"
+    r"[\s.,;]*(?:\(\s*\)|撮影|摄|攝|\s(?:vis mer|read more|show more|see more|mehr anzeigen|ver más)|\s?(?:선임|인턴|"
     r"사진)?기자|all rights reserved\.?|alle rechte vorbehalten\.?|tous droits réservés\.?|"
     r"todos los derechos reservados\.?)\s*$",
     re.IGNORECASE,
 )
 _SPLIT: Final = re.compile(
     r"\s*(?:/|\||;|•|·|,|&|\+| - | – | — |\bvia\b|\bfor\b|\bfür\b|\bpara\b|\bpour\b|\s+and\s+|\s+und\s+|"
-    r"\s+et\s+|\s+y\s+)\s*"
+    r"\s+et\s+|\s+y\s+|\s+on\s+(?=(?i:unsplash|pexels|pixabay|flickr)))\s*"
 )
 _FOR: Final = re.compile(r"\s(?:for|für|para|pour)\s+(?:(?!\bvia\b)[^/|,;])+", re.IGNORECASE)
 _STAFF: Final = re.compile(
     r"\b(?:the|of|handout|pool|file|archiv|archive|archives|archivo|staff|photo|foto|bild|image|images|wire|news|press|agency|"
     r"illustration|montage|collage|grafik|screenshot|courtesy|copyright|uncredited|stringer|symbolbild|newspapers|media|"
     r"ministry|university|museum|police|polizei|government|department|office|service|library|studio|studios|group|"
-    r"gmbh|ltd|inc|llc|verlag|magazine|times|post|facebook|instagram|twitter|youtube|tiktok|\.com|\.de|\.org)\b",
+    r"board|council|committee|association|foundation|festival|institute|company|airport|army|navy|gmbh|ltd|inc|llc|verlag|magazine|times|post|facebook|instagram|twitter|youtube|tiktok|\.com|\.de|\.org)\b",
     re.IGNORECASE,
+)
+# What stands beside a name within its part of a chain.
+_ROLE: Final = re.compile(
+    r"^(?:by|von|de|foto|fot|photo|bild|photograph)\b[.:\s]+|^\S{2,4}社?[记記]者\s*|\s*(?:提供|제공|撮影|写す|摄|攝)$",
+    re.IGNORECASE,
+)
+# Who gave a picture away did not take it.
+_GIVEN: Final = re.compile(
+    r"\b(?:courtesy|handout|provided|supplied|cedid[ao]s?|cortesía|divulgação|reprodução)\b", re.IGNORECASE
 )
 _PERSON: Final = re.compile(r"^[^\W\d_][\w'’.\-]*(?:\s+(?:[a-z]{1,4}\s+)?[^\W\d_][\w'’.\-]*){1,3}$")
 _CJK_PERSON: Final = re.compile(r"^[\u4e00-\u9fff\uac00-\ud7af]{2,5}$")
@@ -239,9 +262,10 @@ def parse_credit(raw: str) -> Credit:
     text = strip_lead(raw)
     photographers: list[str] = []
     agencies: list[str] = []
+    given = _GIVEN.search(raw) is not None
     text_of_persons = _FOR.sub(" / ", text)  # whom a picture was taken for is neither
     for part in _SPLIT.split(re.sub(r"[()\[\]（）]", " / ", text_of_persons)):
-        part = re.sub(r"^(?:by|von|de|foto|photo|bild|photograph)\b[:\s]+", "", part.strip(" .:"), flags=re.IGNORECASE)
+        part = _ROLE.sub("", part.strip(" .:"))
         if not part:
             continue
         agency = agency_name(part)
@@ -249,7 +273,7 @@ def parse_credit(raw: str) -> Credit:
             if agency not in agencies:
                 agencies.append(agency)
             continue
-        if _looks_like_person(part) and part not in photographers:
+        if not given and _looks_like_person(part) and part not in photographers:
             photographers.append(_recase(part))
     return Credit(raw=raw, text=text, photographers=tuple(dict.fromkeys(photographers)), agencies=tuple(agencies))
 
@@ -263,7 +287,8 @@ def agency_name(part: str) -> str | None:
 def _looks_like_person(part: str) -> bool:
     if _CJK_PERSON.match(part):
         return True
-    return _PERSON.match(part) is not None and not _STAFF.search(part) and not part.islower()
+    named = _PERSON.match(part) is not None and any(len(word) > 2 for word in part.split())
+    return named and not _STAFF.search(part) and not part.islower()
 
 
 def _recase(name: str) -> str:
@@ -283,16 +308,17 @@ def looks_like_credit(text: str) -> bool:
         return True
     if _BRACKET.search(inner):
         return False
-    if inner.endswith(("提供", "撮影", "제공", "nuotr.", "공동취재단", "写す")) and len(inner) <= 40:
+    if "＝" not in inner and inner.endswith(_ENDINGS) and len(inner) <= 40 and "。" not in inner:
         return True
     parts = [p for p in _SPLIT.split(inner) if p]
     return (
         len(parts) <= 6
         and any(agency_name(p) for p in parts)
-        and all(len(p.split()) <= 5 and not _is_phrase(p) for p in parts)
+        and all(agency_name(p) or (len(p.split()) <= 5 and not _is_phrase(p)) for p in parts)
     )
 
 
+_ENDINGS: Final = ("提供", "撮影", "제공", "nuotr.", "공동취재단", "写す", "摄", "攝")
 _PARTICLE_WORDS: Final = """
 von van der den de la del della di da do dos du el al bin for the via of and und y e by
 """
@@ -311,11 +337,17 @@ _SELF_NAMED: Final = re.compile(
 # A credit that follows its caption in one string: a sign or a noun with a colon after a space or an end of phrase,
 # "Photo by" only after an end of phrase, a bracket or a dash.
 _EMBEDDED: Final = re.compile(
-    rf"(?:(?<=[\s.!?…»”\"')\]。）])|^)[\[(（【|–—-]?\s*(?:{_NOUNS}\s*[:：=]|{_SIGN})|"
+    rf"(?:(?<=[\s.!?…»”\"')\]。）])|^)[\[(（【|–—-]?\s*(?:{_NOUNS}\s*[:：=]|{_SIGN}|(?-i:Fot\.)\s)|"
     rf"(?<=[.!?…»”\"')\]。）(（|–—\[])\s*{_BY}",
     re.IGNORECASE,
 )
 _PAREN: Final = re.compile(r"[\[(（【]\s*([^()\[\]（）【】]{2,120}?)\s*[\])）】]\s*\.?\s*$")
+# A name in capitals between the end of a caption and its agency: "… the quay.ADA LENS (AFP)".
+_NAME_BEFORE: Final = re.compile(r"(?<=[.!?”\"»])\s*[A-ZÀ-Ý][A-ZÀ-Ý'’.\-]+(?:\s+[A-ZÀ-Ý'’.\-]+){1,4}$")
+# A name and whom the picture was taken for.
+_ASSIGNED: Final = re.compile(
+    r"^(?:[A-ZÀ-Ý][\w'’.\-]+\s+){2,4}(?:for|für|para|pour)\s+(?:the\s+)?[A-ZÀ-Ý][\w&'’.\- ]{2,40}$"
+)
 _SQUARE_TAIL: Final = re.compile(r"[＝=]\s*([^＝=]{1,30}(?:撮影|提供|写す))\s*$")
 _SUFFIX_CHAIN: Final = re.compile(r"^(.+?)\s/\s(.{2,80}(?:nuotr\.|fotó|felvétele|foto|fotografija))$", re.IGNORECASE)
 _CJK_TAIL: Final = re.compile(r"^(.*다\.)\s*([\uac00-\ud7af]{2,4}(?:\s*(?:기자|선임기자|인턴기자|작가))?)\.?$")
@@ -331,7 +363,9 @@ def split_caption_credit(text: str) -> tuple[str, str | None]:
     text = text.strip()
     if len(text) > MAX_READ_CHARS:
         return text, None
-    if looks_like_credit(text) and not re.search(r"[.!?]\s+\w{3,}\s+\w", strip_lead(text)):
+    if looks_like_credit(text) and not re.search(r"[.!?]\s+\w{3,}[\s:]+\w", strip_lead(text)):
+        return "", text
+    if text[:1] in "([（" and text[-1:] in ")]）" and _SLASHED.match(text[1:-1].strip()):
         return "", text
     for match in reversed(list(_EMBEDDED.finditer(text))):
         head, tail = text[: match.start()].rstrip(" |–—-([（【"), text[match.start() :].strip(" |–—-")
@@ -348,8 +382,10 @@ def _bracketed(text: str) -> tuple[str, str] | None:
     paren = _PAREN.search(text)
     if paren and paren.start() > 0:
         inner = paren.group(1)
+        head = text[: paren.start()].rstrip()
         if looks_like_credit(inner) or _SELF_NAMED.match(inner) or _SLASHED.match(inner):
-            return text[: paren.start()].rstrip(), inner
+            name = _NAME_BEFORE.search(head)
+            return (head[: name.start()].rstrip(), text[name.start() :].strip()) if name else (head, inner)
     return None
 
 
@@ -364,6 +400,8 @@ def _tailed(text: str) -> tuple[str, str] | None:
     for sep in (" | ", "| ", ". ", "! ", "? ", "。", " – ", " — "):
         at = text.rfind(sep)
         tail = text[at + len(sep) :].strip()
-        if at > 0 and tail and (looks_like_credit(tail) or (sep == ". " and _SLASHED.match(tail))):
+        if at > 0 and tail and (
+            looks_like_credit(tail) or (sep == ". " and (_SLASHED.match(tail) or _ASSIGNED.match(tail)))
+        ):
             return text[: at + len(sep.rstrip())].rstrip(" |–—"), tail
     return None

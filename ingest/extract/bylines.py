@@ -53,7 +53,7 @@ def authors_found(
     Persons go before the outlet's own name. A byline shown at the headline goes before hidden data whose name is
     nowhere to be seen.
     """
-    own = {words_of(n) for n in site_names if n}
+    own = {words for n in site_names if n for words in (words_of(n), f"the {words_of(n)}")}
     shown = list(_shown_bylines(sources.page)) + list(_spoken_bylines(blocks, head))
     fallback: tuple[tuple[str, ...], Found | None] = ((), None)
     for names, found in (*_told_authors(sources), *shown):

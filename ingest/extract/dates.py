@@ -27,6 +27,42 @@ _EPOCH: Final = re.compile(r"^\s*(\d{10}|\d{13})\s*$")
 # Day first with dots or year first with dots or slashes: unambiguous orders only; 3/4/2025 is left alone.
 _YMD: Final = re.compile(r"\b((?:19|20)\d\d)\s*[./年년-]\s*(\d{1,2})\s*[./月월-]\s*(\d{1,2})\s*[日일.]?")
 _DMY: Final = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d\d)\b")
+# Months by name, in the languages that outlets print: the order of day and month is then certain. Beginnings of names.
+_MONTH_TABLE: Final = """
+jan january janv janvier januar januari januára ene enero gen gennaio sty stycznia янв января січ \
+січня oca ocak tammikuuta led ledna
+feb february febr févr fév février februar februari febrero fev fevereiro febbraio lut lutego фев \
+февр февраля лют лютого şub şubat helmikuuta úno února
+mar march mär märz mars marzo mrt maart março marca марта мар бер березня maret maaliskuuta bře \
+března
+apr april avr avril abr abril aprile kwi kwietnia апр апреля кві квітня nis nisan huhtikuuta dub \
+dubna
+may mai mayo mei maio mag maggio maj maja мая трав травня mayıs toukokuuta kvě května
+jun june juni juin junio jun junho giu giugno cze czerwca июн июня чер червня haz haziran kesäkuuta \
+čvn června
+jul july juli juil juillet julio julho lug luglio lip lipca июл июля лип липня tem temmuz heinäkuuta \
+čvc července
+aug august août aoû ago agosto augustus augusti sie sierpnia авг августа сер серпня ağu ağustos \
+agustus elokuuta srp srpna
+sep sept september septembre septiembre set setembro settembre wrz września сен сент сентября вер \
+вересня eyl eylül syyskuuta zář září
+oct october okt oktober octobre octubre out outubro ott ottobre paź października окт октября жов \
+жовтня eki ekim lokakuuta říj října
+nov november novembre noviembre novembro lis listopada ноя нояб ноября лист листопада kas kasım \
+marraskuuta
+dec december dez dezember déc décembre dic diciembre dezembro dicembre des desember gru grudnia дек \
+декабря гру грудня ara aralık desember joulukuuta pro prosince
+"""
+_MONTHS: Final = {
+    name: number for number, line in enumerate(_MONTH_TABLE.strip().splitlines(), 1) for name in line.split()
+}
+_WORD: Final = r"([^\W\d_]{3,12})"
+_DAY_MONTH: Final = re.compile(
+    rf"(?<!\d)(\d{{1,2}})(?:\.|st|nd|rd|th|er|º|ª)?\s+(?:de\s+|of\s+|d')?{_WORD}\.?,?\s+"
+    r"(?:de\s+|del\s+)?((?:19|20)\d\d)(?!\d)"
+)
+_MONTH_DAY: Final = re.compile(rf"(?<!\w){_WORD}\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+((?:19|20)\d\d)(?!\d)")
+_HALF: Final = re.compile(r"^\s*([ap])\.?\s?m\b", re.I)
 _CLOCK: Final = re.compile(r"(?<![\d:.])([01]?\d|2[0-3])(?:[:時시h]\s?)([0-5]\d)(?::([0-5]\d))?(?![\d:])")
 
 
@@ -63,6 +99,8 @@ def from_words(text: str) -> str | None:
     if match is None:
         match = _DMY.search(text)
         parts = match.group(3, 2, 1) if match else None
+    if match is None:
+        match, parts = _named_month(text)
     if match is None or parts is None:
         return None
     clock = _CLOCK.search(text, match.end())
@@ -71,7 +109,23 @@ def from_words(text: str) -> str | None:
         return None
     if clock is None or clock.start() - match.end() > 25:
         return day.isoformat()
-    return f"{day.isoformat()}T{int(clock.group(1)):02}:{clock.group(2)}:{clock.group(3) or '00'}"
+    hour = int(clock.group(1))
+    half = _HALF.match(text[clock.end() :])
+    if half is not None:
+        if not 1 <= hour <= 12:
+            return day.isoformat()
+        hour = hour % 12 + (12 if half.group(1).lower() == "p" else 0)
+    return f"{day.isoformat()}T{hour:02}:{clock.group(2)}:{clock.group(3) or '00'}"
+
+
+def _named_month(text: str) -> tuple[re.Match[str] | None, tuple[str, str, str] | None]:
+    """A day, a month by its name and a year, in either order."""
+    for pattern, day, month in ((_DAY_MONTH, 1, 2), (_MONTH_DAY, 2, 1)):
+        for match in pattern.finditer(text):
+            number = _MONTHS.get(match.group(month).lower())
+            if number is not None:
+                return match, (match.group(3), str(number), match.group(day))
+    return None, None
 
 
 def _date(year: str, month: str, day: str) -> date | None:

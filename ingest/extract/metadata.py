@@ -144,8 +144,25 @@ def rights_of(sources: Sources, headers: Sequence[tuple[str, str]], captured: da
         copyright_notice=first(
             *linked_values(sources, "copyrightNotice", "copyrightHolder"),
             *meta_values(sources, ("copyright", "dc.rights", "rights")),
+            _copyright_line(sources),
         ),
     )
+
+
+#: Characters. A longer line is a paragraph about rights.
+MAX_COPYRIGHT_LINE: Final = 200
+_COPYRIGHT: Final = re.compile(r"(?:©|\(c\)\s|copyright\b).*", re.I)
+
+
+def _copyright_line(sources: Sources) -> Found | None:
+    """The line at the foot of the page that says whose it is."""
+    for foot in sources.page.tree.iter("footer"):
+        for element in foot.iter("p", "span", "div", "small", "li"):
+            text = clean(element.text_content()) if len(element) <= 3 else ""
+            match = _COPYRIGHT.match(text)
+            if match and len(text) <= MAX_COPYRIGHT_LINE:
+                return Found(value=text, source="dom", path="footer", raw=text)
+    return None
 
 
 def access_of(sources: Sources) -> str:
@@ -174,6 +191,7 @@ def kind_of(sources: Sources, words: int, photos: int) -> str:
     shown = not types and any(True for _ in sources.linked.of_type("ImageGallery", "MediaGallery"))
     if shown or (photos >= 10 and words < 40 * photos and words < 400):
         return "gallery"
-    if types or graph == "article" or words >= 60:
+    stated = any(name.startswith("article:") for name in sources.meta)  # a stub before a paywall has few words
+    if types or stated or graph == "article" or words >= 60:
         return "article"
     return "other"

@@ -7,17 +7,26 @@ from collections.abc import Iterable
 from typing import Final
 
 from schemas.articles import clean
+from schemas.credits import agency_name
 
 _LEAD: Final = re.compile(
     r"^(?:(?:written|reported|analysis|story|text|article|opinion|words)\s+)?(?:by|von|por|par|di|door|av|af|od|przez|szerző|"
     r"oleh|penulis|nguồn|tác giả|autor(?:in|en|innen|es|a|as)?|auteur|redaktion|reporter|text|texto|texte|"
     r"testo|skrevet av|"
-    r"yazar|автор|текст|文|記者|글)\b\s*[:：]?\s*(?=\S)",
+    r"published by|yazar|автор|текст|文|記者|글|بقلم|كتب|लेखक)\b\s*[:：／]?\s*(?=\S)",
     re.I,
 )
 _TAIL: Final = re.compile(
     r"\s*(?:기자|특파원|논설위원|記者|编辑|記者\b|, (?:reporter|editor|correspondent|columnist)\b.*)$", re.I
 )
+_ROLE_TAIL: Final = re.compile(
+    r"\s+(?:(?:senior|chief|deputy|staff|special|political|foreign|sports?|business)\s+)*(?:staff )?"
+    r"(?:writer|reporter|correspondent|columnist|contributor|editor|redakteur(?:in)?|korrespondent(?:in)?|journalist(?:e|a)?|"
+    r"redactora?|periodista|corresponsal|inviato|repórter|dziennikarz|корреспондент)$",
+    re.I,
+)
+# Where the author wrote it: "Ada Quay in Port Quill".
+_PLACE_TAIL: Final = re.compile(r"\s+(?:in|aus|à|en|em|din|fra|från|w|из)\s+(?:[A-ZÀ-ÞА-Я][\w.\-]*\s?){1,3}$")
 _EMAIL: Final = re.compile(r"\(?\S+@\S+\.\S+\)?")
 _SPLIT: Final = re.compile(
     r"\s*(?:;|\||•|·|\n|\s/\s|,|\band\b|\bund\b|\s&\s|\s+y\s+|\s+et\s+|\s+och\s+|\s+og\s+|\s+dan\s+|\s+và\s+|\s+и\s+|"
@@ -43,7 +52,7 @@ def looks_like_person(name: str) -> bool:
     """True where a string has the shape of a person's name."""
     if _CJK.match(name):
         return True
-    if any(c.isdigit() for c in name) or sum(w[0].isupper() for w in name.split()) < 2:
+    if any(c.isdigit() for c in name) or sum(not w[0].islower() for w in name.split()) < 2:
         return False
     return bool(_NAME.match(name)) and not _NO_PERSON.search(name) and not name.islower() and "." not in name[-4:-1]
 
@@ -63,12 +72,21 @@ def split_byline(raw: str) -> tuple[str, ...]:
         text = shorter
     text = text.strip(" ,;:|/-–—·•*()")
     parts = [_TAIL.sub("", p).strip(" ,.;:|-–—") if not re.search(r"\b[A-Z]\.$", p) else p for p in _SPLIT.split(text)]
-    parts = [p for p in parts if p]
+    parts = [_bare(p) for p in parts if p]
     persons = [p for p in parts if looks_like_person(p)]
     if persons and (len(parts) == len(persons) or "," in text or len(parts) > 1):
         return tuple(dict.fromkeys(persons))
     whole = _TAIL.sub("", text).strip()
     return (whole,) if whole and len(whole) <= 120 else ()
+
+
+def _bare(part: str) -> str:
+    """A name without role and place behind it, where a name remains."""
+    for tail in (_ROLE_TAIL, _PLACE_TAIL):
+        shorter = tail.sub("", part)
+        if shorter != part and looks_like_person(shorter) and not agency_name(shorter.split()[0]):
+            part = shorter
+    return part
 
 
 def authors_of(values: Iterable[str]) -> tuple[str, ...]:

@@ -111,7 +111,12 @@ def _date_candidates(sources: Sources, name: str, metas: Sequence[str]) -> Itera
 
 
 _CHANGED: Final = re.compile(r"modif|updat")
-_DATED: Final = re.compile(r"date|time|publi|meta|stamp|datum|fecha|info")
+_UPDATED: Final = re.compile(
+    r"\W*(?:last |zuletzt )?(?:updated|modified|aktualisiert|mis à jour|actualizad|atualizad|aggiornat|bijgewerkt|"
+    r"oppdatert|uppdaterad|opdateret|zaktualizowan|обновлен|оновлен|güncellen|更新|수정)",
+    re.I,
+)
+_DATED: Final = re.compile(r"date|time|creat|posted|publi|meta|stamp|datum|fecha|info")
 #: Elements looked at around the headline for a visible date.
 _NEAR: Final = 160
 
@@ -127,7 +132,7 @@ def _shown_dates(tree: HtmlElement, head: HtmlElement | None) -> Iterator[dates.
     for element in near:
         if len(element) <= 3 and _DATED.search(class_words(element)):
             raw = clean(element.text_content())
-            if raw and len(raw) <= 120:
+            if raw and len(raw) <= 120 and not _UPDATED.match(raw):
                 yield dates.Candidate(raw=raw, source="dom", path=path_of(element))
 
 

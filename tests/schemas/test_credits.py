@@ -30,7 +30,22 @@ CREDITS = [
     ("(c) 2024 The Canadian Press", "The Canadian Press", (), ("The Canadian Press",)),
     ("imago/Ada Quay | IMAGO/Ada Quay", "imago/Ada Quay", ("Ada Quay",), ("Imago",)),
     ("Harbour Museum", "Harbour Museum", (), ()),
-]
+    ("Photo by Ada Lens on Unsplash", "Ada Lens on Unsplash", ("Ada Lens",), ("Unsplash",)),
+    ("Ada Lens/AFP via Getty Images", "Ada Lens/AFP via Getty Images", ("Ada Lens",), ("AFP", "Getty Images")),
+    ("picture alliance / dpa | Max Muster", "picture alliance / dpa | Max Muster", ("Max Muster",),
+     ("Picture Alliance", "dpa")),
+    ("Courtesy of Ada Quay", "Ada Quay", (), ()),
+    ("Handout via Reuters", "Handout via Reuters", (), ("Reuters",)),
+    ("fot. Anna Lens/PAP", "Anna Lens/PAP", ("Anna Lens",), ("PAP",)),
+    ("Kuva: Anna Linssi / Lehtikuva", "Anna Linssi / Lehtikuva", ("Anna Linssi",), ("Lehtikuva",)),
+    ("Fotoğraf: Ali Mercek/AA", "Ali Mercek/AA", ("Ali Mercek",), ("Anadolu",)),
+    ("写真：ロイター/アフロ", "ロイター/アフロ", (), ("Reuters", "Aflo")),
+    ("圖／美聯社提供", "美聯社提供", (), ("AP",)),
+    ("新华社记者 李明 摄", "新华社记者 李明", ("李明",), ()),
+    ("صورة: رويترز", "رويترز", (), ("Reuters",)),
+    ("फोटो: पीटीआई", "पीटीआई", (), ("PTI",)),
+    ("Фото: Укрінформ", "Укрінформ", (), ("Ukrinform",)),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("raw", "text", "photographers", "agencies"), CREDITS)
@@ -52,7 +67,26 @@ CAPTIONS = [
     ("Prieplauka auštant / A. Kojų / LNT nuotr.", "Prieplauka auštant", "A. Kojų / LNT nuotr."),
     ("Isikhumulo ekuseni. Isithombe: Ada Quay", "Isikhumulo ekuseni.", "Ada Quay"),
     ("Photo: Ada Quay/AP", "", "Ada Quay/AP"),
+    ("The quay at dawn. Photo provided by Harbour Board", "The quay at dawn.", "Harbour Board"),
+    ("The quay at dawn. Ada Quay for The Lantern", "The quay at dawn.", "Ada Quay for The Lantern"),
+    ("The quay at dawn. Handout via Reuters", "The quay at dawn.", "Handout via Reuters"),
+    ("The quay, March 3, 2026. REUTERS/Ada Quay/File Photo", "The quay, March 3, 2026.", "REUTERS/Ada Quay/File Photo"),
+    ("(Ada Quay/The Lantern)", "", "Ada Quay/The Lantern"),
+    ("El muelle al alba.ANA LENTE (EFE)", "El muelle al alba.", "ANA LENTE (EFE)"),
+    ("Il molo all'alba (foto: Anna Lente/LaPresse)", "Il molo all'alba", "Anna Lente/LaPresse"),
+    ("Nabrzeże o świcie. Fot. Anna Lens / PAP", "Nabrzeże o świcie.", "Anna Lens / PAP"),
+    ("Laituri aamulla. Kuva: Anna Linssi / Lehtikuva", "Laituri aamulla.", "Anna Linssi / Lehtikuva"),
+    ("夜明けの埠頭＝共同提供", "夜明けの埠頭", "共同提供"),
+    ("码头的黎明。新华社记者 李明 摄", "码头的黎明。", "新华社记者 李明"),
+    ("الرصيف عند الفجر. صورة: رويترز", "الرصيف عند الفجر.", "رويترز"),
 ]
+
+
+@pytest.mark.parametrize(
+    "text", ["The quay on March 3, 2026, where talks opened", "Mara Quill, the chair, speaks in Port Quill"]
+)
+def test_a_caption_alone_holds_no_credit(text: str) -> None:
+    assert split_caption_credit(text) == (text, None)
 
 
 @pytest.mark.parametrize(("text", "caption", "credit"), CAPTIONS)

@@ -98,3 +98,29 @@ def test_choice(raws: list[str], value: str | None) -> None:
 def test_any_text_can_be_asked(text: str) -> None:
     for value in (normalise(text), from_words(text)):
         assert value is None or normalise(value) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("24 February 2026, 9:15", "2026-02-24T09:15:00"),
+        ("February 24th, 2026", "2026-02-24"),
+        ("Feb. 24, 2026 9:15 p.m. EST", "2026-02-24T21:15:00"),
+        ("Feb 24, 2026 at 12:05 AM", "2026-02-24T00:05:00"),
+        ("Dienstag, 24. Februar 2026", "2026-02-24"),
+        ("24 février 2026 à 09h15", "2026-02-24T09:15:00"),
+        ("24 de febrero de 2026", "2026-02-24"),
+        ("24 de fevereiro de 2026 às 09:15", "2026-02-24T09:15:00"),
+        ("24 febbraio 2026", "2026-02-24"),
+        ("24 lutego 2026", "2026-02-24"),
+        ("24 февраля 2026, 09:15", "2026-02-24T09:15:00"),
+        ("24 лютого 2026", "2026-02-24"),
+        ("24 Şubat 2026", "2026-02-24"),
+        ("31 February 2026", None),
+        ("24 Blursday 2026", None),
+        ("February 2026", None),
+        ("in the winter of 2026", None),
+    ],
+)
+def test_months_by_name_make_the_order_certain(text: str, value: str | None) -> None:
+    assert from_words(text) == value
