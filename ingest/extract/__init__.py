@@ -2,9 +2,9 @@
 
 Pure: the same bytes, address and capture date give the same article, whatever the clock, the process or what it did
 before. This module is the journey through the room; each step has its own: `page` decodes and parses, `blocks` cuts
-the text, `text` chooses the body, `told` where only JSON-LD has it, `opening` what stands before it, `metadata`,
-`dates` and `names` read what is said about it, `photos` the images, `spans` the evidence, `worker` runs it all apart
-from the crawl. Fetching and storing are left to others.
+the text, `text` chooses the body, `told` and `scripted` where no element has it, `opening` what stands before it,
+`metadata`, `dates` and `names` read what is said about it, `photos` the images, `spans` the evidence, `worker` runs it
+all apart from the crawl. Fetching and storing are left to others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,20 @@ from urllib.parse import urlsplit
 from lxml import etree
 from lxml.html import HtmlElement
 
-from ingest.extract import bylines, jsonld, metadata, opening, page, photos, published, standfirst, text, titles, walls
+from ingest.extract import (
+    bylines,
+    jsonld,
+    metadata,
+    opening,
+    page,
+    photos,
+    published,
+    scripted,
+    standfirst,
+    text,
+    titles,
+    walls,
+)
 from ingest.extract.blocks import Block, blocks_of, index_of
 from ingest.extract.evidence import collect
 from ingest.extract.names import looks_like_person
@@ -137,6 +150,8 @@ def _choose(read: _Reading) -> _Choice:
     known = frozenset(text.key_of(t) for t in (*read.titles, *words))
     lead, before = _opening(read, chosen, known)
     told = told_blocks(linked.get("articleBody"), tree, (*before, *chosen.blocks))
+    if not told and sum(len(b.text) for b in (*before, *chosen.blocks)) < scripted.ENOUGH:
+        told = scripted.scripted_blocks(tree, read.titles)
     if told:
         before = (lead,) if lead is not None else ()
     body = opening.with_opening(text.without_signature(told or chosen.blocks, authors), before)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ingest.extract.blocks import Block
 from ingest.extract.page import Paths
 from ingest.extract.photos import FoundPhoto
+from ingest.extract.scripted import SCRIPTED
 from ingest.extract.sources import Found, Sources
 from ingest.extract.spans import Finder
 from ingest.extract.told import TOLD
@@ -42,7 +43,7 @@ def collect(
         found["standfirst"] = _block(finder, paths, standfirst)
     for number, block in enumerate(body):
         found[f"paragraphs/{number}"] = (
-            _told(finder, sources, block) if block.tag == TOLD else _block(finder, paths, block)
+            _told(finder, sources, block) if block.tag in (TOLD, SCRIPTED) else _block(finder, paths, block)
         )
     finder.rewind()
     for number, photo in enumerate(photos):
@@ -73,9 +74,12 @@ def _block(finder: Finder, paths: Paths, block: Block) -> Evidence:
 
 
 def _told(finder: Finder, sources: Sources, block: Block) -> Evidence:
+    span = finder.find(block.text, via="json")
+    if block.tag == SCRIPTED:
+        return Evidence(source="dom", path="script", raw=None, span=span)
     article = sources.linked.article
     path = f"{article.path}/articleBody" if article else "articleBody"
-    return Evidence(source="jsonld", path=path, raw=None, span=finder.find(block.text, via="json"))
+    return Evidence(source="jsonld", path=path, raw=None, span=span)
 
 
 def _ascii(text: str) -> str:

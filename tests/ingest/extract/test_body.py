@@ -124,3 +124,27 @@ def test_a_text_that_only_json_ld_has(joint: str) -> None:
 def test_a_text_that_json_ld_tells_shorter_is_the_pages_own() -> None:
     data = json.dumps({"@type": "NewsArticle", "articleBody": " ".join(PARAGRAPHS)[:420]})
     assert list(article(head=f"<script type='application/ld+json'>{data}</script>").paragraphs) == PARAGRAPHS
+
+
+def scripted(markup: str, window: str = TITLE) -> Article:
+    """A page that a script fills, its article in the state that it sends."""
+    state = json.dumps({"props": {"id": 7, "article": {"contentHtml": markup}}}).replace("<", "\\u003c")
+    page = (
+        f"<html><head><title>{window}</title><meta property=og:title content='{window}'></head><body><div id=app></div>"
+        f"<script>var n = 1; window.__STATE__ = {state};</script></body></html>"
+    )
+    return extract(body=page.encode(), url=URL, captured=CAPTURED, content_type="text/html; charset=utf-8")
+
+
+def test_a_text_that_only_a_script_has() -> None:
+    text = "".join(f"<p>{p}</p>" for p in PARAGRAPHS)
+    caption = "<figure><img src=/a.jpg><figcaption>Delegates on the quay.</figcaption></figure>"
+    found = scripted(f"{caption}##AD##{text}<div class=related><p>Another story of another harbour</p></div>")
+    assert list(found.paragraphs) == PARAGRAPHS
+    assert found.evidence["paragraphs/0"].source == "dom"
+    assert found.evidence["paragraphs/0"].path == "script"
+
+
+def test_markup_of_a_script_that_is_about_something_else_is_no_article() -> None:
+    text = "".join(f"<p>{p}</p>" for p in PARAGRAPHS)
+    assert scripted(text, window="Zwei Küchen im Vergleich").paragraphs == ()
