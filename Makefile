@@ -7,7 +7,10 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.pressmark-installed
-INTEROP := log extract
+INTEROP := log extract fuzz capture replay
+# Environments of which some packages come as source alone: hash-locked too, and built with what
+# requirements/interop-sources.txt locks.
+SOURCES := capture replay
 INTEROP_STAMPS := $(INTEROP:%=.venv-interop-%/.pressmark-installed)
 # The tests' parallel workers: the quick selection is shaped for two cores.
 JOBS ?= 2
@@ -18,6 +21,10 @@ ARTICLES ?= 100000
 SPLIT ?= 4
 # Pages of `make bench-corpus`, and what scores the articles made of them.
 CORPUS ?= ../shared/corpus
+
+# Minutes of `make fuzz` for each of its TARGETS (default: all).
+MINUTES ?= 10
+TARGETS ?=
 
 # The newest interpreter on the path that the locks cover, unless PYTHON names one.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -33,7 +40,7 @@ FLOORS := schemas storage ingest ops
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy bench-trace bench-corpus lock clean
+.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy bench-trace bench-corpus fuzz lock clean
 
 help:
 	@echo 'make install         .venv with everything locked, and the command .venv/bin/pressmark'
@@ -47,6 +54,7 @@ help:
 	@echo 'make bench-accuracy  extraction against ground truth, whole and by halves drawn by SPLIT=4 (data folder)'
 	@echo 'make bench-trace     fragments traced in an archive of ARTICLES=100000 synthetic articles'
 	@echo 'make bench-corpus    real pages crawled as if they were the web, killed, rebuilt, counted (data folder)'
+	@echo 'make fuzz            coverage-guided fuzzing of the parsers, MINUTES=10 each, TARGETS=... of them'
 	@echo 'make lock            resolve the locks anew (needs uv)'
 
 install: $(STAMP)
@@ -75,9 +83,11 @@ test-services: install
 test-interop: install $(INTEROP_STAMPS)
 	PRESSMARK_INTEROP="$(CURDIR)" $(BIN)/python -m pytest -q -m interop || test $$? -eq 5
 
-.venv-interop-%/.pressmark-installed: requirements/interop-%.txt
-	test -x .venv-interop-$*/bin/python || $(PYTHON) -m venv .venv-interop-$*
-	.venv-interop-$*/bin/python $(PIP_INSTALL) $(LOCKED) -r $<
+# Of the interpreter of $(VENV), whose libraries the fuzzer borrows.
+.venv-interop-%/.pressmark-installed: requirements/interop-%.txt | $(STAMP)
+	test -x .venv-interop-$*/bin/python || $(BIN)/python -m venv .venv-interop-$*
+	$(if $(filter $*,$(SOURCES)),.venv-interop-$*/bin/python $(PIP_INSTALL) $(LOCKED) -r requirements/interop-sources.txt)
+	.venv-interop-$*/bin/python $(PIP_INSTALL) $(if $(filter $*,$(SOURCES)),--require-hashes --no-build-isolation,$(LOCKED)) -r $<
 	@touch $@
 
 lint: install
@@ -97,15 +107,21 @@ bench-trace: install
 bench-corpus: install
 	$(BIN)/python -m ops.bench.corpus_run --manifest $(CORPUS)/newsrooms/truth.jsonl --score $(CORPUS)/score.py
 
+fuzz: install .venv-interop-fuzz/.pressmark-installed
+	$(BIN)/python -m ops.bench.fuzz $(TARGETS) --minutes $(MINUTES)
+
 # --universal: one file for every interpreter and system; no index is recorded, so the file names no address.
-COMPILE = uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
+COMPILE_ANY = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+COMPILE = $(COMPILE_ANY) --only-binary :all:
 lock:
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	$(COMPILE) pyproject.toml --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
-	set -e; for i in $(INTEROP); do \
+	set -e; for i in sources $(filter-out $(SOURCES),$(INTEROP)); do \
 		$(COMPILE) requirements/interop-$$i.in --output-file requirements/interop-$$i.txt; done
+	set -e; for i in $(SOURCES); do \
+		$(COMPILE_ANY) requirements/interop-$$i.in --output-file requirements/interop-$$i.txt; done
 
 clean:
 	rm -rf $(VENV) .venv-interop-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -62,7 +62,8 @@ class _Fields:
         self.whole = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.found.append((name.lower(), value))
+        # Blanks before the colon are refused by RFC 9112 section 5.1, and read over here as everywhere else.
+        self.found.append((name.rstrip(b" \t").lower(), value))
 
     def on_headers_complete(self) -> None:
         self.whole = True
