@@ -43,6 +43,7 @@ CHANGING: Final = (
     (r"\b(warc|text)-[0-9]{14}-[0-9a-f]{8}-[0-9a-f]{8}\b", r"\1-SEGMENT"),
     (r"\b[0-9a-f]{64}\b", "SHA256"),
     (r"\b[0-9]+ bytes", "SIZE bytes"),
+    (r"^[0-9]+ objects,", "COUNT objects,"),  # a checkpoint every few seconds: a busy machine publishes more tiles
     (r"\b(entry|log index)( +)[0-9]+", r"\1\2NUMBER"),
     (r"\[[0-9]+\.\.[0-9]+ (attr|html|json|header)\]", r"[SPAN \1]"),
     # A slow machine publishes more checkpoints on the way, and each leaves partial tiles.
