@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from schemas.canonical import dumps, loads
 from schemas.checkpoints import VerifierKey
-from schemas.digests import strict_sha256
+from schemas.digests import is_strict_sha256
 from schemas.errors import InvalidValue
 from schemas.instants import parse_rfc3339, rfc3339
 
@@ -150,7 +150,7 @@ def check_entry(kind: str, fields: Mapping[str, Any]) -> None:
 
 
 def _is_digest(value: Any) -> bool:
-    return _accepted(strict_sha256, value)
+    return isinstance(value, str) and is_strict_sha256(value)
 
 
 def _is_count(value: Any) -> bool:
@@ -203,13 +203,14 @@ def _records(
 ) -> _Check:
     """A check for `records`: these roles, exactly one of those, perhaps some others; each with a digest."""
 
+    needed, alternatives = frozenset(required), frozenset(one_of)
+    known = needed | alternatives | frozenset(optional)
+
     def check(value: Any) -> bool:
-        if not isinstance(value, dict) or not all(_is_digest(digest) for digest in value.values()):
+        if not isinstance(value, dict) or not all(map(_is_digest, value.values())):
             return False
-        roles = set(value)
-        alternatives = roles & set(one_of)
-        known = {*required, *one_of, *optional}
-        return roles <= known and roles >= set(required) and len(alternatives) == (1 if one_of else 0)
+        roles = value.keys()
+        return roles <= known and roles >= needed and len(roles & alternatives) == (1 if one_of else 0)
 
     return check
 

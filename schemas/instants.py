@@ -31,6 +31,8 @@ _RFC3339: Final = re.compile(
 
 def utc(instant: datetime) -> datetime:
     """The same instant in UTC. Raises InvalidValue for a naive datetime: its zone would be a guess."""
+    if instant.tzinfo is UTC:
+        return instant
     if instant.tzinfo is None or instant.utcoffset() is None:
         raise InvalidValue(f"a time without a zone cannot be an instant: {instant.isoformat()}")
     try:

@@ -1,4 +1,4 @@
-"""WARC/1.1 files: rules, writer, reader, validator. The only room that knows warcio and FastWARC.
+"""WARC/1.1 files: rules, writer, reader, validator. The only room that may know warcio and FastWARC.
 
 This is what other rooms use; `check` is imported by itself, for few need it.
 """

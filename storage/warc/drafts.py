@@ -8,10 +8,10 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
-import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from schemas.digests import Digest
@@ -39,11 +39,18 @@ from storage.warc.rules import (
 Entropy = Callable[[int], bytes]
 
 _RECORD_ID: Final = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HTTP_BLOCKS: Final = {"response": HTTP_RESPONSE, "revisit": HTTP_RESPONSE, "request": HTTP_REQUEST}
+#: Judgements kept of values that stand in record after record; a URL has 8 KiB at most.
+_REMEMBERED: Final = 256
 
 
 def new_record_id(entropy: Entropy = secrets.token_bytes) -> str:
     """A fresh `urn:uuid:…` (RFC 4122 version 4), without angle brackets as everywhere in our values."""
-    return f"urn:uuid:{uuid.UUID(bytes=entropy(16), version=4)}"
+    raw = bytearray(entropy(16))
+    raw[6] = raw[6] & 0x0F | 0x40  # version 4
+    raw[8] = raw[8] & 0x3F | 0x80  # the variant of RFC 4122
+    text = raw.hex()
+    return f"urn:uuid:{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,118 +83,171 @@ def check_draft(draft: Draft, *, block_digest: Digest, warcinfo_id: str | None) 
     """Raise InvalidValue where a draft breaks a rule, naming the section. `block_digest` is that of its
     block.
     """
-    if draft.type not in WRITTEN_TYPES:
-        raise InvalidValue(f"records of type {draft.type[:40]!r} are not written")
     utc(draft.date)
-    present = _fields_of(draft, warcinfo_id)
-    for name in REQUIRED_BY.get(draft.type, ()):
-        _need(name in present, f"a {draft.type} record shall have {proper(name)}", SECTIONS[name])
-    for name in sorted(present):
-        allowed = draft.type in ALLOWED_IN.get(name, ALL_TYPES)
-        _need(allowed, f"a {draft.type} record shall not have {proper(name)}", SECTIONS.get(name, "6"))
-    named = warcinfo_id is not None or draft.type == "warcinfo"
-    _need(named, f"a {draft.type} record names its warcinfo", "5.16")
+    extra = tuple([name for name, _ in draft.extra]) if draft.extra else ()
+    _check_shape(draft.type, _present(draft, warcinfo_id), extra)
     _check_ids(draft)
     _check_values(draft)
     _check_content_type(draft)
     _check_payload_digest(draft, block_digest)
     if draft.type == "revisit":
         _check_revisit(draft)
-    if draft.type == "conversion":
-        _need(draft.refers_to is not None, "a conversion names the record that it was made from", "6.8")
+    elif draft.type == "conversion" and draft.refers_to is None:
+        raise _broken("a conversion names the record that it was made from", "6.8")
 
 
-def _need(held: bool, what: str, section: str) -> None:
-    if not held:
-        raise InvalidValue(f"{what} (ISO 28500:2017 {section})")
+def _broken(what: str, section: str) -> InvalidValue:
+    return InvalidValue(f"{what} (ISO 28500:2017 {section})")
 
 
-def _fields_of(draft: Draft, warcinfo_id: str | None) -> Collection[str]:
-    """Names (lower case) of the type-bound fields that the record will carry."""
-    values: dict[str, object] = {
-        "warc-target-uri": draft.target_uri,
-        "warc-concurrent-to": draft.concurrent_to,
-        "warc-refers-to": draft.refers_to,
-        "warc-refers-to-target-uri": draft.refers_to_target_uri,
-        "warc-refers-to-date": draft.refers_to_date,
-        "warc-profile": draft.profile,
-        "warc-payload-digest": draft.payload_digest,
-        "warc-ip-address": draft.ip_address,
-        "warc-protocol": draft.protocols,
-        "warc-cipher-suite": draft.cipher,
-        "warc-identified-payload-type": draft.identified_payload_type,
-        "warc-warcinfo-id": warcinfo_id,
-    }
-    return {name for name, value in values.items() if value is not None and value != ()} | {
-        name.lower() for name, _ in draft.extra
-    }
+#: Names (lower case) of the type-bound fields, in the order in which `_present` tells whether each is there.
+_BOUND: Final = (
+    "warc-target-uri",
+    "warc-concurrent-to",
+    "warc-refers-to",
+    "warc-refers-to-target-uri",
+    "warc-refers-to-date",
+    "warc-profile",
+    "warc-payload-digest",
+    "warc-ip-address",
+    "warc-protocol",
+    "warc-cipher-suite",
+    "warc-identified-payload-type",
+    "warc-warcinfo-id",
+)
+
+
+def _present(draft: Draft, warcinfo_id: str | None) -> tuple[bool, ...]:
+    return (
+        draft.target_uri is not None,
+        draft.concurrent_to != (),
+        draft.refers_to is not None,
+        draft.refers_to_target_uri is not None,
+        draft.refers_to_date is not None,
+        draft.profile is not None,
+        draft.payload_digest is not None,
+        draft.ip_address is not None,
+        draft.protocols != (),
+        draft.cipher is not None,
+        draft.identified_payload_type is not None,
+        warcinfo_id is not None,
+    )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _check_shape(type: str, bound: tuple[bool, ...], extra: tuple[str, ...]) -> None:
+    """Which fields a record of this type has, whatever their values. A crawl writes a handful of shapes, so that what
+    was found right is remembered.
+    """
+    if type not in WRITTEN_TYPES:
+        raise InvalidValue(f"records of type {type[:40]!r} are not written")
+    present = {name for name, there in zip(_BOUND, bound, strict=True) if there} | {name.lower() for name in extra}
+    for name in REQUIRED_BY.get(type, ()):
+        if name not in present:
+            raise _broken(f"a {type} record shall have {proper(name)}", SECTIONS[name])
+    for name in sorted(present):
+        if type not in ALLOWED_IN.get(name, ALL_TYPES):
+            raise _broken(f"a {type} record shall not have {proper(name)}", SECTIONS.get(name, "6"))
+    if "warc-warcinfo-id" not in present and type != "warcinfo":
+        raise _broken(f"a {type} record names its warcinfo", "5.16")
+    seen = set()
+    for name in extra:
+        lower = name.lower()
+        if (lower in SECTIONS and lower != "warc-filename") or lower == "pressmark-nonce":
+            raise _broken(f"{name} is not an extension field", "5.1")
+        if lower in seen and lower not in REPEATABLE:
+            raise _broken(f"{name} shall not be repeated", "5.1")
+        seen.add(lower)
 
 
 def _check_ids(draft: Draft) -> None:
-    for record_id in (draft.record_id, *draft.concurrent_to, *([draft.refers_to] if draft.refers_to else [])):
-        _need(is_uri(record_id), f"not a record id: {record_id[:80]!r}", "5.2")
-    ours = _RECORD_ID.fullmatch(draft.record_id) is not None
-    _need(ours, "our own record ids are urn:uuid in lower case", "5.2")
-    _need(draft.record_id not in draft.concurrent_to, "a record is not concurrent to itself", "5.7")
-    once = len(set(draft.concurrent_to)) == len(draft.concurrent_to)
-    _need(once, "WARC-Concurrent-To names an id twice", "5.7")
-    _need(draft.refers_to != draft.record_id, "a record does not refer to itself", "5.11")
+    own, others = draft.record_id, draft.concurrent_to
+    for record_id in (own, *others) if draft.refers_to is None else (own, *others, draft.refers_to):
+        if _RECORD_ID.fullmatch(record_id) is None and not is_uri(record_id):
+            raise _broken(f"not a record id: {record_id[:80]!r}", "5.2")
+    if _RECORD_ID.fullmatch(own) is None:
+        raise _broken("our own record ids are urn:uuid in lower case", "5.2")
+    if own in others:
+        raise _broken("a record is not concurrent to itself", "5.7")
+    if len(others) > 1 and len(set(others)) != len(others):
+        raise _broken("WARC-Concurrent-To names an id twice", "5.7")
+    if draft.refers_to == own:
+        raise _broken("a record does not refer to itself", "5.11")
 
 
 def _check_values(draft: Draft) -> None:
     for section, uri in (("5.14", draft.target_uri), ("5.12", draft.refers_to_target_uri)):
-        _need(uri is None or is_uri(uri), f"not a clean RFC 3986 URI: {str(uri)[:80]!r}", section)
-    if draft.ip_address is not None:
-        try:
-            ipaddress.ip_address(draft.ip_address)
-        except ValueError as error:
-            text = draft.ip_address[:60]
-            raise InvalidValue(f"not an IP address: {text!r} (ISO 28500:2017 5.10)") from error
-    known = draft.truncated is None or draft.truncated in TRUNCATIONS
-    _need(known, "an unknown reason of truncation", "5.15")
-    seen = set()
-    for name, _ in draft.extra:
-        lower = name.lower()
-        ours = lower in SECTIONS and lower != "warc-filename"
-        _need(not ours and lower != "pressmark-nonce", f"{name} is not an extension field", "5.1")
-        _need(lower in REPEATABLE or lower not in seen, f"{name} shall not be repeated", "5.1")
-        seen.add(lower)
+        if uri is not None and not _is_target(uri):
+            raise _broken(f"not a clean RFC 3986 URI: {str(uri)[:80]!r}", section)
+    if draft.ip_address is not None and not _is_address(draft.ip_address):
+        raise _broken(f"not an IP address: {draft.ip_address[:60]!r}", "5.10")
+    if draft.truncated is not None and draft.truncated not in TRUNCATIONS:
+        raise _broken("an unknown reason of truncation", "5.15")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_target(uri: str) -> bool:
+    """As `is_uri`; the records of one event have one target."""
+    return is_uri(uri)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_media_type(text: str) -> bool:
+    return MEDIA_TYPE.fullmatch(text) is not None
 
 
 def _check_content_type(draft: Draft) -> None:
-    _need(draft.content_type is not None or not draft.block, "a block has a Content-Type", "5.6")
+    if draft.content_type is None and draft.block:
+        raise _broken("a block has a Content-Type", "5.6")
     for value in (draft.content_type, draft.identified_payload_type):
-        _need(value is None or MEDIA_TYPE.fullmatch(value) is not None, f"not a media type: {value!r}", "5.6")
-    uri = (draft.target_uri or "").lower()
-    if draft.type == "resource" and uri.startswith("dns:"):
-        _need(draft.content_type == TEXT_DNS, "a dns: resource is text/dns", "6.4.4")
-    if not uri.startswith(("http:", "https:")) or draft.content_type is None:
+        if value is not None and not _is_media_type(value):
+            raise _broken(f"not a media type: {value!r}", "5.6")
+    scheme = (draft.target_uri or "")[:6].lower()
+    if draft.type == "resource" and scheme.startswith("dns:") and draft.content_type != TEXT_DNS:
+        raise _broken("a dns: resource is text/dns", "6.4.4")
+    if not scheme.startswith(("http:", "https:")) or draft.content_type is None:
         return
-    wanted = {"response": HTTP_RESPONSE, "revisit": HTTP_RESPONSE, "request": HTTP_REQUEST}.get(draft.type)
-    right = wanted is None or draft.content_type == wanted
-    _need(right, f"the block of an HTTP {draft.type} is {wanted}", "6.3.2")
+    wanted = _HTTP_BLOCKS.get(draft.type)
+    if wanted is not None and draft.content_type != wanted:
+        raise _broken(f"the block of an HTTP {draft.type} is {wanted}", "6.3.2")
 
 
 def _check_payload_digest(draft: Draft, block_digest: Digest) -> None:
     digest = draft.payload_digest
     if digest is None:
         return
-    _need(digest.algorithm == "sha256", "our own payload digests are sha256", "5.9")
-    if draft.type in ("resource", "conversion"):
-        _need(digest == block_digest, f"the payload of a {draft.type} is its block", "6.4.1")
+    if digest.algorithm != "sha256":
+        raise _broken("our own payload digests are sha256", "5.9")
+    if draft.type in ("resource", "conversion") and digest != block_digest:
+        raise _broken(f"the payload of a {draft.type} is its block", "6.4.1")
 
 
 def _check_revisit(draft: Draft) -> None:
-    _need(draft.refers_to is not None, "a revisit names its original", "6.7.2")
-    _need(draft.refers_to_target_uri is not None, "a revisit names the URI of its original", "6.7.2")
-    _need(draft.refers_to_date is not None, "a revisit names the date of its original", "6.7.2")
+    if draft.refers_to is None:
+        raise _broken("a revisit names its original", "6.7.2")
+    if draft.refers_to_target_uri is None:
+        raise _broken("a revisit names the URI of its original", "6.7.2")
+    if draft.refers_to_date is None:
+        raise _broken("a revisit names the date of its original", "6.7.2")
     if draft.profile == PROFILE_IDENTICAL:
         what = "an identical-payload revisit"
-        _need(draft.payload_digest is not None, f"{what} shall have its payload digest", "6.7.2")
-        _need(draft.truncated == "length", f"{what} shall be truncated by length", "6.7.2")
-        _need(bool(draft.block), f"{what} of ours keeps the response's head", "6.7.2")
+        if draft.payload_digest is None:
+            raise _broken(f"{what} shall have its payload digest", "6.7.2")
+        if draft.truncated != "length":
+            raise _broken(f"{what} shall be truncated by length", "6.7.2")
+        if not draft.block:
+            raise _broken(f"{what} of ours keeps the response's head", "6.7.2")
     elif draft.profile == PROFILE_NOT_MODIFIED:
-        status = draft.block.split(None, 2)[1:2]
-        _need(status == [b"304"], "server-not-modified stands for a real 304", "6.7.3")
+        if draft.block.split(None, 2)[1:2] != [b"304"]:
+            raise _broken("server-not-modified stands for a real 304", "6.7.3")
     else:
-        raise InvalidValue(f"an unknown revisit profile: {str(draft.profile)[:80]!r} (ISO 28500:2017 5.18)")
+        raise _broken(f"an unknown revisit profile: {str(draft.profile)[:80]!r}", "5.18")

@@ -7,7 +7,7 @@ ISO 28500:2017 annex D.2 (record-at-a-time compression), RFC 1952. What is insid
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 from zlib_ng import zlib_ng
@@ -24,12 +24,13 @@ MAX_RECORD: Final = 1 << 30
 # Bytes read from a file at a time: each member's rest is copied once, so larger is slower for small records.
 _CHUNK: Final = 1 << 16
 _GzipError: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # its stub calls it an instance
-# Records shorter than this (bytes) are always deflated; longer ones are probed in two places.
+# Records shorter than this (bytes) are always deflated; longer ones are probed by two samples in one.
 _PROBE_FROM: Final = 8192
-_PROBE: Final = 1024  # bytes
+_PROBE: Final = 1024  # bytes of one sample
 _PROBE_RATIO: Final = 0.95  # of what deflates to less than this, the rest is worth deflating
 _GZIP_WBITS: Final = 31  # RFC 1952 framing around a window of 32 KiB
 _RAW_WBITS: Final = -15
+_MAX_STORED: Final = 0xFFFF  # bytes of one stored block
 _MAGIC: Final = b"\x1f\x8b\x08"
 _FEXTRA: Final = 4
 # XFL 0, OS 3 (Unix): what most writers of WARC files put.
@@ -48,14 +49,23 @@ def compress_member(data: bytes, *, level: int = LEVEL) -> bytes:
     split = _incompressible_from(data)
     deflate = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW_WBITS)
     if split is None:
-        body = deflate.compress(data) + deflate.flush()
+        pieces: Sequence[bytes | memoryview] = (deflate.compress(data), deflate.flush())
     else:
-        # A full flush ends on a byte and forgets the window, so that a second stream may follow (RFC 1951
-        # 3.2.4).
-        head = deflate.compress(data[:split]) + deflate.flush(zlib_ng.Z_FULL_FLUSH)
-        stored = zlib_ng.compressobj(zlib_ng.Z_NO_COMPRESSION, zlib_ng.DEFLATED, _RAW_WBITS)
-        body = b"".join((head, stored.compress(memoryview(data)[split:]), stored.flush()))
-    return _frame(body, zlib_ng.crc32(data), len(data))
+        # A full flush ends on a byte and forgets the window, so that other blocks may follow (RFC 1951 3.2.4).
+        pieces = (deflate.compress(data[:split]), deflate.flush(zlib_ng.Z_FULL_FLUSH), *_stored(data, split))
+    return _frame(pieces, zlib_ng.crc32(data), len(data))
+
+
+def _stored(data: bytes, start: int) -> Iterator[bytes | memoryview]:
+    """Blocks that hold the rest of data as it is, the last one marked so (RFC 1951 3.2.4). The library would copy it
+    through its window.
+    """
+    view = memoryview(data)
+    for at in range(start, max(len(data), start + 1), _MAX_STORED):
+        block = view[at : at + _MAX_STORED]
+        last = at + _MAX_STORED >= len(data)
+        yield struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF)
+        yield block
 
 
 def _incompressible_from(data: bytes) -> int | None:
@@ -64,25 +74,25 @@ def _incompressible_from(data: bytes) -> int | None:
     """
     if len(data) < _PROBE_FROM:
         return None
-    for start in (len(data) // 2, len(data) * 3 // 4):
-        probe = data[start : start + _PROBE]
-        if len(zlib_ng.compress(probe, zlib_ng.Z_BEST_SPEED, _RAW_WBITS)) < len(probe) * _PROBE_RATIO:
-            return None
+    half, later = len(data) // 2, len(data) * 3 // 4
+    probe = data[half : half + _PROBE] + data[later : later + _PROBE]
+    if len(zlib_ng.compress(probe, zlib_ng.Z_BEST_SPEED, _RAW_WBITS)) < len(probe) * _PROBE_RATIO:
+        return None
     warc_end = data.find(b"\r\n\r\n", 0, _PROBE_FROM)
     http_end = data.find(b"\r\n\r\n", warc_end + 4, _PROBE_FROM)
     return max(warc_end, http_end) + 4 if warc_end >= 0 else None
 
 
-def _frame(body: bytes, crc: int, length: int) -> bytes:
-    """A gzip member around a finished raw deflate stream."""
+def _frame(pieces: Sequence[bytes | memoryview], crc: int, length: int) -> bytes:
+    """A gzip member around the pieces of a finished raw deflate stream."""
     trailer = struct.pack("<II", crc, length & 0xFFFFFFFF)
-    missing = MIN_MEMBER - (len(_MAGIC) + 1 + 4 + len(_TAIL_OF_HEADER) + len(body) + len(trailer))
+    missing = MIN_MEMBER - (len(_MAGIC) + 1 + 4 + len(_TAIL_OF_HEADER) + sum(map(len, pieces)) + len(trailer))
     flags, extra = 0, b""
     if missing > 0:
         flags = _FEXTRA
         pad = max(0, missing - _PAD_OVERHEAD)
         extra = struct.pack("<H2sH", 4 + pad, _PAD_ID, pad) + bytes(pad)
-    return b"".join((_MAGIC, bytes((flags,)), bytes(4), _TAIL_OF_HEADER, extra, body, trailer))
+    return b"".join((_MAGIC, bytes((flags,)), bytes(4), _TAIL_OF_HEADER, extra, *pieces, trailer))
 
 
 def decompress_member(member: bytes, *, name: str, offset: int) -> bytes:

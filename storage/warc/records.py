@@ -1,17 +1,15 @@
 """One WARC/1.1 record, from a draft of it to its uncompressed bytes.
 
 Which fields a record of which type may carry is left to `drafts`, compression to `members`, files to
-`segments`. The header lines are printed by warcio; why only they are is told in
-`ops/decisions/0002-warc-serializer.md`. Source: ISO 28500:2017 sections 4 to 6. `WARC-Protocol` and
-`WARC-Cipher-Suite` are extensions listed by the IIPC, not part of the standard.
+`segments`. Why no library prints them is told in `ops/decisions/0002-warc-serializer.md`. Source: ISO
+28500:2017 sections 4 to 6. `WARC-Protocol` and `WARC-Cipher-Suite` are extensions listed by the IIPC, not
+part of the standard.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
-
-from warcio.statusandheaders import StatusAndHeaders
 
 from schemas.digests import Digest
 from schemas.errors import InvalidValue
@@ -26,6 +24,13 @@ NONCE_BYTES: Final = 32
 _VERSION: Final = "WARC/1.1"
 _END: Final = b"\r\n\r\n"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+#: Names that `_header_lines` puts: known to be names.
+_OWN_NAMES: Final = frozenset({
+    "WARC-Type", "WARC-Record-ID", "WARC-Date", "WARC-Target-URI", "WARC-IP-Address", "WARC-Protocol",
+    "WARC-Cipher-Suite", "WARC-Concurrent-To", "WARC-Refers-To", "WARC-Refers-To-Target-URI", "WARC-Refers-To-Date",
+    "WARC-Profile", "WARC-Truncated", "WARC-Identified-Payload-Type", "WARC-Warcinfo-ID", "WARC-Payload-Digest",
+    "WARC-Block-Digest", NONCE, "Content-Type", "Content-Length",
+})  # fmt: skip
 
 
 def encode_record(draft: Draft, *, warcinfo_id: str | None, nonce: bytes) -> bytes:
@@ -53,11 +58,12 @@ def print_head(lines: list[tuple[str, str]]) -> bytes:
     header line stays one line (ISO 28500:2017 section 4).
     """
     for name, value in lines:
-        if FIELD_NAME.fullmatch(name) is None:
+        if name not in _OWN_NAMES and FIELD_NAME.fullmatch(name) is None:
             raise InvalidValue(f"not a name of a WARC header: {name[:60]!r}")
-        if _UNPRINTABLE.search(value) or value != value.strip():
+        if value != value.strip() or (not value.isprintable() and _UNPRINTABLE.search(value)):
             raise InvalidValue(f"the WARC header {name} cannot hold {value[:80]!r}")
-    head: bytes = StatusAndHeaders("", lines, protocol=_VERSION).to_bytes(encoding="utf-8")
+    text = "\r\n".join([f"{name}: {value}" for name, value in lines])
+    head = f"{_VERSION}\r\n{text}\r\n\r\n".encode()
     if len(head) > MAX_RECORD_HEAD:
         raise InvalidValue(f"a WARC header of {len(head)} bytes; at most {MAX_RECORD_HEAD} are written")
     return head

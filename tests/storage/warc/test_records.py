@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from warcio.statusandheaders import StatusAndHeaders
 
 from schemas.digests import Digest
 from schemas.errors import InvalidValue
@@ -288,3 +289,16 @@ def test_warc_fields_stay_on_their_lines(pair: tuple[str, str]) -> None:
 )
 def test_clean_uris(text: str, held: bool) -> None:
     assert is_uri(text) is held
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["WARC-Type", "WARC-Target-URI", "X-Own", "Content-Length"]),
+            st.text(st.characters(exclude_categories=("Cc", "Cs"))).filter(lambda text: text == text.strip()),
+        ),
+        min_size=1,
+    )
+)
+def test_the_head_is_printed_as_warcio_prints_it(lines: list[tuple[str, str]]) -> None:
+    assert print_head(lines) == StatusAndHeaders("", lines, protocol="WARC/1.1").to_bytes(encoding="utf-8")
