@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+#: Seconds that a deposit waits for company while several hosts answer: about what one sync of a disk takes, and little
+#: beside the seconds that lie between two requests to a host.
+LINGER: Final = 0.01
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
 class Batcher(Generic[In, Out]):
-    """Calls `work` in a thread, one batch at a time; results are in the order of what was handed in."""
+    """Calls `work` in a thread, one batch at a time; results are in the order of what was handed in.
 
-    def __init__(self, work: Callable[[list[In]], Sequence[Out]]) -> None:
+    Where several hand in at a time (the last batch was of more than one), the next batch waits `linger` seconds for
+    company: what a batch costs, a sync of the disk above all, is then shared by more.
+    """
+
+    def __init__(self, work: Callable[[list[In]], Sequence[Out]], *, linger: float = 0.0) -> None:
         self._work = work
+        self._linger = linger
+        self._several = False  # whether the last batch was of more than one
         self._waiting: list[tuple[In, asyncio.Future[Out]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -32,7 +42,10 @@ class Batcher(Generic[In, Out]):
 
     async def _drain(self) -> None:
         while self._waiting:
+            if self._linger and self._several:
+                await asyncio.sleep(self._linger)
             batch, self._waiting = self._waiting, []
+            self._several = len(batch) > 1
             try:
                 results = await asyncio.to_thread(self._work, [value for value, _ in batch])
             except Exception as error:  # noqa: BLE001 - every waiter gets it, and decides

@@ -173,7 +173,7 @@ class Archive:
             made: list[Event] = []
             for (exchange, context), answer, original in zip(batch, answers, originals, strict=True):
                 self._keep_chain(exchange)
-                made.append(self._write("warc", events.drafts_for(exchange, context, answer, original)))
+                made.append(self._write("warc", events.views_for(exchange, context, answer, original)))
             self.segments.sync("warc")
             return self.acknowledge(made)
 
@@ -184,28 +184,34 @@ class Archive:
         with self.catalog.begin() as tx:
             first = append_many(tx, entries)
             tx.records.add([row for event in made for row in event.rows()])
-            return tx.captures.add_many([replace(c, log_index=first + n) for n, c in enumerate(captures)])
+            return tx.captures.add_many(captures, log_index=first)
 
-    def _write(self, kind: str, drafts: Sequence[Draft]) -> Event:
-        refs = self.segments.append(kind, drafts)
-        records = [(DraftView(draft), ref) for draft, ref in zip(drafts, refs, strict=True)]
-        (event,) = events.group(records)
+    def _write(self, kind: str, views: Sequence[DraftView]) -> Event:
+        refs = self.segments.append(kind, [view.draft for view in views])
+        (event,) = events.group(zip(views, refs, strict=True))
         return event
 
     def _originals(
         self, batch: Sequence[tuple[Exchange, Context]], answers: Sequence[events.Answer | None]
     ) -> list[Capture | None]:
         """For each exchange the capture that its revisit record will point at, or None."""
-        found: list[Capture | None] = []
+        found: list[Capture | None] = [None] * len(batch)
+        wanted: dict[int, tuple[str, str]] = {}  # place in the batch -> (payload digest, URL)
+        asked: dict[int, str] = {}  # place in the batch -> the capture whose validators were sent
+        for n, ((exchange, context), answer) in enumerate(zip(batch, answers, strict=True)):
+            if answer is None or exchange.ending is not Ending.COMPLETE or answer.view.status is None:
+                continue
+            if answer.view.status == 304 and context.refers_to is not None:
+                asked[n] = context.refers_to
+            elif 200 <= answer.view.status < 300 and answer.view.payload:
+                wanted[n] = (str(answer.digest), exchange.url)
+        if not wanted and not asked:
+            return found
         with self.catalog.read() as tx:
-            for (exchange, context), answer in zip(batch, answers, strict=True):
-                original = None
-                if answer is not None and exchange.ending is Ending.COMPLETE and answer.view.status is not None:
-                    if answer.view.status == 304 and context.refers_to is not None:
-                        original = _resolved(tx.captures.get(context.refers_to), tx.captures.get)
-                    elif 200 <= answer.view.status < 300 and answer.view.payload:
-                        original = tx.records.original_for(str(answer.digest), exchange.url)
-                found.append(original)
+            for n, capture_id in asked.items():
+                found[n] = _resolved(tx.captures.get(capture_id), tx.captures.get)
+            for n, original in zip(wanted, tx.records.originals_for(list(wanted.values())), strict=True):
+                found[n] = original
         return found
 
     def _keep_chain(self, exchange: Exchange) -> None:
@@ -236,7 +242,7 @@ class Archive:
                     tx.articles.add_sighting(known.row_id, capture.id, to_micros(capture.date))
                     tx.captures.set_extraction(capture.id, "done", None, identity)
                     return known, False
-            event = self._write("text", [events.conversion_draft(article, capture, self.clock())])
+            event = self._write("text", [DraftView(events.conversion_draft(article, capture, self.clock()))])
             self.segments.sync("text")
             return self.acknowledge_article(event, article, capture), True
 
@@ -276,7 +282,7 @@ class Archive:
                 new = [draft for draft in drafts if not _is_known(tx, draft)]
             if not new:
                 return 0
-            made = [self._write("warc", [draft]) for draft in new]
+            made = [self._write("warc", [DraftView(draft)]) for draft in new]
             self.segments.sync("warc")
             if captured := [event for event in made if event.kind == "capture"]:
                 self.acknowledge(captured)
@@ -295,7 +301,7 @@ class Archive:
     def record_outlet(self, change: OutletChange) -> Outlet:
         """Keep a change of the watch list as record, entry and row."""
         with self._lock:
-            event = self._write("warc", [events.outlet_draft(change)])
+            event = self._write("warc", [DraftView(events.outlet_draft(change))])
             self.segments.sync("warc")
             return self.acknowledge_outlet(event)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from schemas import canonical
@@ -33,6 +34,8 @@ JSON_TYPE: Final = "application/json"
 PEM_CHAIN_TYPE: Final = "application/pem-certificate-chain"  # RFC 8555 section 9.1
 #: A redirect target longer than this is not followed and not kept in the catalog (bytes of UTF-8; the record has it).
 MAX_LOCATION: Final = 8192
+#: Certificate chains whose digest is remembered: one for each host that is crawled just now.
+_CHAINS: Final = 1024
 
 
 class RecordLike(Protocol):
@@ -47,11 +50,24 @@ class RecordLike(Protocol):
     def header(self, name: str) -> str | None: ...
 
 
+#: What a draft's WARC header will say; the names that are read here.
+_HEADERS: Final[dict[str, Callable[[Draft], str | None]]] = {
+    "WARC-Date": lambda d: warc_date(d.date),
+    "WARC-Target-URI": lambda d: d.target_uri,
+    "WARC-Refers-To": lambda d: d.refers_to,
+    "WARC-Payload-Digest": lambda d: str(d.payload_digest) if d.payload_digest else None,
+    "WARC-Profile": lambda d: d.profile,
+    "Content-Type": lambda d: d.content_type,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DraftView:
     """A draft seen as the record that it becomes."""
 
     draft: Draft
+    meta: dict[str, Any] | None = None  # what its block, canonical JSON, holds; None where that was not kept
+    http: ResponseView | None = None  # its block as a response, where that was read; of a revisit the whole answer's
 
     @property
     def type(self) -> str:
@@ -67,16 +83,7 @@ class DraftView:
 
     def header(self, name: str) -> str | None:
         """The value that the WARC header will have; None where it will not stand. Knows the names read here."""
-        d = self.draft
-        values: dict[str, str | None] = {
-            "WARC-Date": warc_date(d.date),
-            "WARC-Target-URI": d.target_uri,
-            "WARC-Refers-To": d.refers_to,
-            "WARC-Payload-Digest": str(d.payload_digest) if d.payload_digest else None,
-            "WARC-Profile": d.profile,
-            "Content-Type": d.content_type,
-        }
-        return values[name]
+        return _HEADERS[name](self.draft)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +113,8 @@ class Event:
 
     def rows(self) -> list[RecordRow]:
         """The catalog rows of its records."""
-        return [record_row(view, ref, self.id) for view, ref in self.records]
+        own = self.id
+        return [record_row(view, ref, own) for view, ref in self.records]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,46 +136,52 @@ def payload_of(exchange: Exchange) -> Answer | None:
 def drafts_for(
     exchange: Exchange, context: Context, answer: Answer | None, original: Capture | None
 ) -> list[Draft]:
-    """The records of one capture event, in their order of writing.
+    """The records of one capture event, in their order of writing: `views_for` without what was read of them."""
+    return [view.draft for view in views_for(exchange, context, answer, original)]
+
+
+def views_for(
+    exchange: Exchange, context: Context, answer: Answer | None, original: Capture | None
+) -> list[DraftView]:
+    """The records of one capture event, in their order of writing, with what is known of their blocks.
 
     `original` is the capture that a revisit points at (identical payload, or for a 304 the one whose validators were
     sent), or None for a plain response. `answer` is `payload_of(exchange)`.
     """
     main_id, request_id, metadata_id = new_record_id(), new_record_id(), new_record_id()
-    drafts = []
-    answered = answer is not None
+    views = []
+    companions: tuple[str, ...] = ()
     if exchange.request:
-        drafts.append(
-            Draft(
-                type="request",
-                date=exchange.started,
-                block=exchange.request,
-                target_uri=exchange.url,
-                content_type="application/http;msgtype=request",
-                record_id=request_id,
-                concurrent_to=(main_id,) if answered else (metadata_id,),
-                ip_address=exchange.peer,
-                protocols=exchange.protocols,
-                cipher=exchange.cipher,
-            )
-        )
-    if answer is not None:
-        drafts.append(
-            _main_draft(exchange, answer, original, main_id, request_id if exchange.request else None)
-        )
-    companions = tuple(d.record_id for d in drafts)
-    drafts.append(
-        Draft(
-            type="metadata",
+        companions = (request_id,)
+        draft = Draft(
+            type="request",
             date=exchange.started,
+            block=exchange.request,
             target_uri=exchange.url,
-            content_type=JSON_TYPE,
-            block=canonical.dumps(_metadata(exchange, context, answer)),
-            record_id=metadata_id,
-            concurrent_to=companions,
+            content_type="application/http;msgtype=request",
+            record_id=request_id,
+            concurrent_to=(main_id,) if answer is not None else (metadata_id,),
+            ip_address=exchange.peer,
+            protocols=exchange.protocols,
+            cipher=exchange.cipher,
         )
+        views.append(DraftView(draft))
+    if answer is not None:
+        draft = _main_draft(exchange, answer, original, main_id, request_id if exchange.request else None)
+        companions = (*companions, main_id)
+        views.append(DraftView(draft, None, answer.view))
+    meta = _metadata(exchange, context, answer)
+    draft = Draft(
+        type="metadata",
+        date=exchange.started,
+        target_uri=exchange.url,
+        content_type=JSON_TYPE,
+        block=canonical.dumps(meta),
+        record_id=metadata_id,
+        concurrent_to=companions,
     )
-    return drafts
+    views.append(DraftView(draft, meta))
+    return views
 
 
 def _main_draft(
@@ -251,7 +265,12 @@ def _pem(der: bytes) -> bytes:
 
 def chain_digest(certificates: Sequence[bytes]) -> str | None:
     """SHA-256 of the PEM chain, the name under which its `resource` record stands; None for no chain."""
-    return f"sha256:{hashlib.sha256(chain_pem(certificates)).hexdigest()}" if certificates else None
+    return _chain_digest(tuple(certificates)) if certificates else None
+
+
+@lru_cache(maxsize=_CHAINS)
+def _chain_digest(certificates: tuple[bytes, ...]) -> str:
+    return f"sha256:{hashlib.sha256(chain_pem(certificates)).hexdigest()}"
 
 
 def chain_draft(certificates: Sequence[bytes], date: datetime) -> Draft:
@@ -291,9 +310,6 @@ def conversion_draft(article: Article, capture: Capture, date: datetime) -> Draf
 
 def record_row(view: RecordLike, ref: RecordRef, event_id: str | None) -> RecordRow:
     """The catalog row of one record."""
-    date = view.header("WARC-Date")
-    if date is None:
-        raise InvalidValue(f"record {ref.record_id} has no WARC-Date")
     return RecordRow(
         record_id=ref.record_id,
         type=ref.type,
@@ -304,9 +320,19 @@ def record_row(view: RecordLike, ref: RecordRef, event_id: str | None) -> Record
         block_digest=None,
         payload_digest=view.header("WARC-Payload-Digest"),
         target_uri=view.header("WARC-Target-URI"),
-        date=to_micros(parse_warc_date(date)),
+        date=to_micros(_date_of(view)),
         event_id=event_id,
     )
+
+
+def _date_of(view: RecordLike) -> datetime:
+    """Its WARC-Date, whole microseconds both as we write it and as it is read. Raises InvalidValue."""
+    if isinstance(view, DraftView):
+        return view.draft.date
+    date = view.header("WARC-Date")
+    if date is None:
+        raise InvalidValue(f"record {view.record_id} has no WARC-Date")
+    return parse_warc_date(date)
 
 
 def group(records: Iterable[tuple[RecordLike, RecordRef]]) -> Iterator[Event]:
@@ -349,22 +375,22 @@ def outlet_change_of(event: Event) -> OutletChange:
 def capture_of(event: Event) -> Capture:
     """The catalog row of a capture event; `seq` 0 and no log index, which the archive gives. Raises InvalidValue."""
     views = [view for view, _ in event.records]
-    meta = canonical.loads(views[-1].block)
-    main = _main(views)
-    url, date = main.header("WARC-Target-URI"), main.header("WARC-Date")
-    if isinstance(meta, dict) and imports.is_imported(meta) and url is not None and date is not None:
-        return imports.capture_of(meta, record_id=main.record_id, url=url, date=parse_warc_date(date))
+    last, main = views[-1], _main(views)
+    meta = last.meta if isinstance(last, DraftView) and last.meta is not None else canonical.loads(last.block)
+    url, date = main.header("WARC-Target-URI"), _date_of(main)
+    if isinstance(meta, dict) and imports.is_imported(meta) and url is not None:
+        return imports.capture_of(meta, record_id=main.record_id, url=url, date=date)
     try:
-        if meta["format"] != CAPTURE_FORMAT or url is None or date is None:
+        if meta["format"] != CAPTURE_FORMAT or url is None:
             raise InvalidValue(f"record {main.record_id} is not a capture of a known format")
         kind = main.type if main.type in ("response", "revisit") else "attempt"
-        http = parse_response(main.block) if kind != "attempt" else None
+        http = _response_of(main) if kind != "attempt" else None
         return Capture(
             id=main.record_id,
             seq=0,
             kind=kind,
             url=url,
-            date=parse_warc_date(date),
+            date=date,
             outlet_id=meta["outlet"],
             role=Role(meta["role"]),
             ending=Ending(meta["ending"]),
@@ -384,6 +410,11 @@ def capture_of(event: Event) -> Capture:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidValue(f"metadata of {main.record_id} lacks or has a wrong field: {error}") from error
+
+
+def _response_of(view: RecordLike) -> ResponseView:
+    """The answer in a record's block, of which only status and fields are looked at: a revisit has no more."""
+    return view.http if isinstance(view, DraftView) and view.http is not None else parse_response(view.block)
 
 
 def _header(http: ResponseView | None, name: str) -> str | None:

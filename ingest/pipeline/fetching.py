@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ingest import walls
-from ingest.batches import Batcher
+from ingest.batches import LINGER, Batcher
 from ingest.gates import Gates, HostBusy
 from ingest.manners import Robots, backoff, retry_after, robots_policy
 from ingest.pipeline.claims import CatalogClaims
@@ -58,7 +58,7 @@ class Fetcher:
         """Counts what it fetched in `tally`; waits for nobody once `stopping` is set."""
         self._archive, self._settings, self._tally, self._say = archive, settings, tally, say
         self._recorder = recorder
-        self._depositor: Batcher[tuple[Exchange, Context], Capture] = Batcher(archive.deposit)
+        self._depositor: Batcher[tuple[Exchange, Context], Capture] = Batcher(archive.deposit, linger=LINGER)
         self._gates = Gates(
             CatalogClaims(archive, settings.host_delay),
             delay=settings.host_delay,

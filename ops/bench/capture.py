@@ -23,7 +23,7 @@ from ops.demo.messages import Request, accepts_gzip, gzipped, response
 from ops.demo.wire import Answer, Send, WireServer
 
 #: Fetches of ours under way at once, as a crawl has hosts.
-TASKS = 8
+TASKS = 16
 
 
 def serve(*, gzip_too: bool) -> tuple[WireServer, int]:
@@ -47,7 +47,7 @@ def serve(*, gzip_too: bool) -> tuple[WireServer, int]:
 
 def ours(base: str, count: int, folder: Path) -> None:
     """The recorder and the archive's front door."""
-    from ingest.batches import Batcher
+    from ingest.batches import LINGER, Batcher
     from ingest.recorder import Recorder, RecorderSettings
     from schemas.captures import Capture, Context, Exchange, Role
     from storage.archive import Archive, StorageSettings, system_clock
@@ -63,7 +63,7 @@ def ours(base: str, count: int, folder: Path) -> None:
     settings = RecorderSettings(user_agent="pressmark-bench", allow_addresses=("127.0.0.0/8",), clock=system_clock)
 
     async def work() -> None:
-        deposits: Batcher[tuple[Exchange, Context], Capture] = Batcher(archive.deposit)
+        deposits: Batcher[tuple[Exchange, Context], Capture] = Batcher(archive.deposit, linger=LINGER)
         numbers = iter(range(count))
         async with Recorder(settings) as recorder:
 
@@ -85,8 +85,8 @@ def ours(base: str, count: int, folder: Path) -> None:
 
 def warcio(base: str, count: int, folder: Path) -> None:
     """warcio's capture of urllib3, as its documentation shows it."""
-    from warcio.capture_http import capture_http  # replaces http.client's classes, so it must come first
-
+    # It replaces http.client's classes, so it must come first.
+    capture_http = importlib.import_module("warcio.capture_http").capture_http
     urllib3 = importlib.import_module("urllib3")
     target = folder / "capture.warc.gz"
     pool = urllib3.PoolManager()

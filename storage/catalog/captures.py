@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, literal_column, select, update
 
 from schemas.captures import Capture, Ending, Role
 from schemas.errors import InvalidValue, NotFound
 from schemas.instants import from_micros, to_micros
-from storage.catalog.base import Queries, clean, from_words, words
+from storage.catalog.base import Queries, RowInsert, clean, from_words, words
 from storage.catalog.tables import captures, log_state, records
 from storage.catalog.values import ExtractionRow, RecordRow, TallyRow
 
@@ -21,7 +21,7 @@ STATES: Final = ("pending", "done", "failed", "none")
 _NEXT_SEQ: Final = (
     update(log_state).values(next_seq=log_state.c.next_seq + bindparam("count")).returning(log_state.c.next_seq)
 )
-_ADD: Final = insert(captures)
+_ADD: Final = RowInsert(captures)
 _SET: Final = (
     update(captures)
     .where(captures.c.id == bindparam("of"))
@@ -57,13 +57,19 @@ class Captures(Queries):
         """
         return self.add_many([capture])[0]
 
-    def add_many(self, new: Sequence[Capture]) -> list[Capture]:
-        """Acknowledge captures, in their order, as `add` does one."""
+    def add_many(self, new: Sequence[Capture], *, log_index: int | None = None) -> list[Capture]:
+        """Acknowledge captures, in their order, as `add` does one.
+
+        `log_index` is that of the first where their log entries follow one another; else each has its own.
+        """
         if not new:
             return []
         first = self._connection.execute(_NEXT_SEQ, {"count": len(new)}).scalar_one() - len(new)
-        added = [replace(capture, seq=first + n) for n, capture in enumerate(new)]
-        self._connection.execute(_ADD, [_row_of(capture) for capture in added])
+        if log_index is None:
+            added = [replace(capture, seq=first + n) for n, capture in enumerate(new)]
+        else:
+            added = [replace(capture, seq=first + n, log_index=log_index + n) for n, capture in enumerate(new)]
+        _ADD.run(self._connection, [_row_of(capture) for capture in added])
         return added
 
     def get(self, capture_id: str) -> Capture | None:
@@ -164,19 +170,34 @@ class Captures(Queries):
         return [capture_of_row(row) for row in self._connection.execute(query)]
 
 
-def _row_of(capture: Capture) -> dict[str, Any]:
-    pending = capture.role is Role.ARTICLE and capture.usable
-    row = {name: getattr(capture, name) for name in _PLAIN}
-    row.update({name: clean(getattr(capture, name)) for name in _FOREIGN})
-    row.update(
-        seq=capture.seq,
-        date=to_micros(capture.date),
-        role=capture.role.value,
-        ending=capture.ending.value,
-        hints=words(capture.hints),
-        extraction="pending" if pending else "none",
+def _row_of(capture: Capture) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    return (
+        capture.seq,
+        capture.id,
+        capture.kind,
+        capture.url,
+        to_micros(capture.date),
+        capture.outlet_id,
+        capture.role.value,
+        capture.ending.value,
+        capture.status,
+        clean(capture.media_type),
+        clean(capture.location),
+        clean(capture.etag),
+        clean(capture.last_modified),
+        capture.payload_digest,
+        capture.payload_length,
+        capture.refers_to,
+        capture.via,
+        capture.wall,
+        capture.log_index,
+        words(capture.hints),
+        clean(capture.item_url),
+        "pending" if capture.role is Role.ARTICLE and capture.usable else "none",
+        None,  # extraction_code
+        None,  # extractor
     )
-    return row
 
 
 def capture_of_row(row: Row[Any]) -> Capture:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, case, func, insert, select, update
 
 from schemas.errors import DamageError, InvalidValue, LeaseLost, LogForkRisk
-from storage.catalog.base import BATCH, Queries
+from storage.catalog.base import BATCH, Queries, RowInsert
 from storage.catalog.tables import entries, leases, log_state
 from storage.catalog.values import EntryRow, LogState
 
@@ -29,7 +28,7 @@ _NEXT: Final = (
     .values(next_index=log_state.c.next_index + bindparam("count"))
     .returning(log_state.c.next_index)
 )
-_ADD: Final = insert(entries)
+_ADD: Final = RowInsert(entries)
 _RANGE: Final = (
     select(entries)
     .where(entries.c.index >= bindparam("start"), entries.c.index < bindparam("stop"))
@@ -51,13 +50,8 @@ class LogQueries(Queries):
         if not new:
             raise InvalidValue("there is no entry to append")
         first: int = self._connection.execute(_NEXT, {"count": len(new)}).scalar_one() - len(new)
-        self._connection.execute(
-            _ADD,
-            [
-                {"index": first + n, "type": type, "body": body, "leaf": leaf, "subject": subject}
-                for n, (type, body, leaf, subject) in enumerate(new)
-            ],
-        )
+        rows = [(first + n, type, body, leaf, subject) for n, (type, body, leaf, subject) in enumerate(new)]
+        _ADD.run(self._connection, rows)
         return first
 
     def lock(self) -> None:
@@ -76,7 +70,7 @@ class LogQueries(Queries):
         """Put entries back where the tiles have them; the next index comes after the highest."""
         if not rows:
             return
-        self._connection.execute(_ADD, [asdict(row) for row in rows])
+        _ADD.run(self._connection, [(row.index, row.type, row.body, row.leaf, row.subject) for row in rows])
         after = max(row.index for row in rows) + 1
         grown = case((log_state.c.next_index < after, after), else_=log_state.c.next_index)
         self._connection.execute(update(log_state).values(next_index=grown))

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, case, func, insert, literal_column, select
+from sqlalchemy import Row, bindparam, func, literal_column, select
 
 from schemas.captures import Capture, Ending
-from storage.catalog.base import BATCH, Queries
+from storage.catalog.base import BATCH, Queries, RowInsert, batches
 from storage.catalog.captures import capture_of_row
 from storage.catalog.tables import captures, records
 from storage.catalog.values import RecordRow
 
-_FIELDS: Final = tuple(column.name for column in records.c)
-_ADD: Final = insert(records)
+_VALUES: Final = attrgetter(*(column.name for column in records.c))
+_ADD: Final = RowInsert(records)
 _SEGMENT: Final = (
     select(records)
     .where(records.c.segment == bindparam("segment"), records.c.offset > bindparam("after"))
     .order_by(records.c.offset)
     .limit(BATCH)
 )
-_ORIGINAL: Final = (
-    select(captures)
-    .where(
-        captures.c.payload_digest == bindparam("payload_digest"),
-        captures.c.kind == literal_column("'response'"),  # spelled out, or its index is not used
-        captures.c.status.between(200, 299),
-        captures.c.ending == Ending.COMPLETE.value,
-        captures.c.payload_length > 0,
-    )
-    .order_by(case((captures.c.url == bindparam("url"), 0), else_=1), captures.c.seq)
-    .limit(1)
+_ORIGINALS: Final = select(captures).where(
+    captures.c.payload_digest.in_(bindparam("payload_digests", expanding=True)),
+    captures.c.kind == literal_column("'response'"),  # spelled out, or its index is not used
+    captures.c.status.between(200, 299),
+    captures.c.ending == Ending.COMPLETE.value,
+    captures.c.payload_length > 0,
 )
 
 
@@ -42,8 +38,7 @@ class Records(Queries):
 
     def add(self, rows: Sequence[RecordRow]) -> None:
         """Note records that are durable in their segment."""
-        if rows:
-            self._connection.execute(_ADD, [{name: getattr(row, name) for name in _FIELDS} for row in rows])
+        _ADD.run(self._connection, [_VALUES(row) for row in rows])
 
     def get(self, record_id: str) -> RecordRow | None:
         """One record by its id, without angle brackets."""
@@ -94,8 +89,15 @@ class Records(Queries):
 
         One of the same URL first, then the earliest.
         """
-        row = self._connection.execute(_ORIGINAL, {"payload_digest": payload_digest, "url": url}).first()
-        return capture_of_row(row) if row else None
+        return self.originals_for([(payload_digest, url)])[0]
+
+    def originals_for(self, wanted: Sequence[tuple[str, str]]) -> list[Capture | None]:
+        """For each (payload digest, URL) what `original_for` finds, with one question for all."""
+        found: dict[str, list[Row[Any]]] = {}
+        for run in batches(list({digest for digest, _ in wanted})):
+            for row in self._connection.execute(_ORIGINALS, {"payload_digests": run}):
+                found.setdefault(row.payload_digest, []).append(row)
+        return [_original(found.get(digest, ()), url) for digest, url in wanted]
 
     def _one(self, query: Any) -> RecordRow | None:
         row = self._connection.execute(query).first()
@@ -104,3 +106,8 @@ class Records(Queries):
 
 def _row(row: Row[Any]) -> RecordRow:
     return RecordRow(**row._mapping)
+
+
+def _original(rows: Sequence[Row[Any]], url: str) -> Capture | None:
+    best = min(rows, key=lambda row: (row.url != url, row.seq), default=None)
+    return capture_of_row(best) if best is not None else None
