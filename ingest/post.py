@@ -20,6 +20,7 @@ from typing import Final
 from ingest.addresses import AddressPolicy
 from ingest.recorder.dial import ConnectRule, DialFailed, permitted, route
 from ingest.recorder.wire import make_context
+from schemas.captures import Ending
 from schemas.errors import InvalidValue, ServiceError
 from schemas.urls import host_of, normalize, origin_of, port_of, target_of
 
@@ -29,6 +30,7 @@ CALL_SECONDS: Final = 20.0
 MAX_ANSWER: Final = 17 * 1024 * 1024
 #: Bytes read at a time.
 CHUNK: Final = 64 * 1024
+_AGAIN: Final = "see whether it is up and the URL is right, and try again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +80,11 @@ class Post:
         try:
             link = _Link(url, self._addresses(host, port), port, self._context(url), until)
         except DialFailed as error:
-            raise ServiceError(f"{origin_of(url)} cannot be asked: {error.words}") from error
+            denied = error.ending is Ending.ADDRESS_DENIED
+            raise ServiceError(
+                f"{origin_of(url)} cannot be asked: {error.words}",
+                remedy="allow its address with --allow-address or [crawl] allow_addresses" if denied else _AGAIN,
+            ) from error
         own = {"Host": origin_of(url).partition("://")[2], "Connection": "close"}
         own["User-Agent"] = self.settings.user_agent
         try:
@@ -89,7 +95,7 @@ class Post:
             return Answer(status=answer.status, content_type=kind, body=data)
         except (OSError, http.client.HTTPException) as error:
             words = f"{type(error).__name__} {error}".strip()
-            raise ServiceError(f"{origin_of(url)} gave no whole answer: {words}") from error
+            raise ServiceError(f"{origin_of(url)} gave no whole answer: {words}", remedy=_AGAIN) from error
         finally:
             link.close()
 
@@ -100,7 +106,7 @@ class Post:
             try:
                 listed = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
             except (OSError, UnicodeError) as error:
-                raise ServiceError(f"the name {host} does not resolve: {error}") from error
+                raise ServiceError(f"the name {host} does not resolve: {error}", remedy=_AGAIN) from error
             found = [str(entry[4][0]) for entry in listed]
         return permitted(self._policy, list(dict.fromkeys(found)))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ops.settings import Settings
+from ops.settings import SETTINGS_FILE, Settings, archive_directory, load, parse
 from schemas.checkpoints import VerifierKey
 from schemas.cosignatures import WITNESS_TYPES
 from schemas.errors import SettingsError, UsageError
@@ -145,6 +145,14 @@ def make_post(settings: Settings) -> Post:
             ca_file=Path(crawl.ca_file) if crawl.ca_file else None,
         )
     )
+
+
+def default_settings(directory: Path | None, allow: Sequence[str] | None) -> Settings:
+    """The settings of an archive, or, where there is none, those that hold without one."""
+    found = archive_directory(directory)
+    settings = load(found) if (found / SETTINGS_FILE).is_file() else parse({}, found, where="the environment")
+    crawl = settings.crawl.model_copy(update={"allow_addresses": (*settings.crawl.allow_addresses, *(allow or ()))})
+    return settings.model_copy(update={"crawl": crawl})
 
 
 def make_anchoring(archive: Archive, settings: Settings) -> Anchoring:

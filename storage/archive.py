@@ -133,6 +133,11 @@ class Archive:
     def open(cls, settings: StorageSettings) -> Archive:
         """Open what `create` made. Raises ArchiveMissing, CatalogNewer, ServiceError."""
         path = settings.directory / KEY_FILE
+        if not path.exists() and path.parent.is_dir():
+            raise ArchiveMissing(
+                f"the log key {path} is missing",
+                remedy="bring it back from a backup; if it is lost for good, see `pressmark log new-origin --help`",
+            )
         if not path.exists():
             raise ArchiveMissing(
                 f"{settings.directory} holds no archive",

@@ -30,6 +30,7 @@ from storage.datasets.rows import (
     row_nonce,
     without_text,
 )
+from storage.log.monitor import open_signed
 from storage.segments import hash_stream
 
 #: Sentences given at most about rows; a shard that was swapped would fill the screen.
@@ -116,7 +117,8 @@ class _Verification:
     def _check_checkpoint(self, manifest: Manifest) -> None:
         """The checkpoint that the manifest quotes is signed, and the published log grew from it."""
         try:
-            old = open_checkpoint(manifest.checkpoint.encode(), self._archive.vkey)
+            log = self._archive.log
+            old = open_signed(manifest.checkpoint.encode(), (self._archive.vkey, *log.former_keys()), "it")
             note = self._archive.log.checkpoint()
             if note is None:
                 raise NotFound("no checkpoint is published")

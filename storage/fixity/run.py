@@ -28,6 +28,7 @@ from storage.fixity.journal import Journal
 from storage.fixity.sample import check_sample
 from storage.fixity.segments import differing
 from storage.fixity.snapshots import SnapshotAudit
+from storage.fixity.watch import check_memory, remember
 from storage.fixity.work import SegmentResult, check_segments
 from storage.imports import META, ImportedFile
 from storage.log.fsck import check_log
@@ -101,6 +102,8 @@ class _Audit:
                 self._pass(what, work)
         self._name_copies()
         found = self._findings
+        if not found.of(DAMAGED) and not found.of(MISSING):
+            remember(self._archive)
         return AuditReport(
             objects=self._objects,
             records=self._records,
@@ -124,6 +127,7 @@ class _Audit:
         return None
 
     def _check_log(self) -> int:
+        check_memory(self._archive, self._findings)
         return check_log(
             self._store,
             self._catalog,

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import padding, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -71,7 +72,7 @@ def parse_key(data: bytes, passphrase: str | None) -> tuple[str, int, bytes]:
         )
     try:
         loaded = serialization.load_pem_private_key(text.partition("\n")[2].encode(), passphrase.encode("utf-8"))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UsageError(
             f"the key of {vkey.name} does not open with this passphrase", remedy="give the one that it was made with"
         ) from error

@@ -124,7 +124,8 @@ class Log:
             state = self._grow(state, epoch)
             self._renew(epoch, now + timedelta(seconds=time.monotonic() - started))
         checkpoint = Checkpoint(origin=self.origin, size=state.size, root=state.root)
-        if state.size == 0 or (old is not None and self._open(old) == checkpoint):
+        # What is trusted was opened before, by today's key or by the one that was lost.
+        if state.size == 0 or (old is not None and Checkpoint.parse(Note.parse(old).text) == checkpoint):
             self._remember(state, old)
             return None
         note = signer.sign_note(checkpoint.text).encode()
@@ -250,6 +251,16 @@ class Log:
     def older_keys(self) -> list[VerifierKey]:
         """Keys of this log that handed over to the next, oldest first."""
         return [was for _, was in self._handed_over()]
+
+    def former_keys(self) -> list[VerifierKey]:
+        """All keys that signed this tree before today's, those of a log that was lost among them."""
+        with self._catalog.read() as tx:
+            fields = [Entry.decode(row.body).fields for row in tx.log.about(KEY_SUBJECT)]
+        return [VerifierKey.parse(f["was"]) for f in fields if "was" in f]
+
+    def go_on_from(self, note: bytes | None) -> None:
+        """Take a published note for checked: that of the log which this one goes on under another origin and key."""
+        self._trusted = note
 
     def handovers(self) -> list[int]:
         """The log indices of the entries by which they did."""
