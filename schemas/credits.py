@@ -287,7 +287,9 @@ def agency_name(part: str) -> str | None:
 def _looks_like_person(part: str) -> bool:
     if _CJK_PERSON.match(part):
         return True
-    named = _PERSON.match(part) is not None and any(len(word) > 2 for word in part.split())
+    # Two short words are a name ("Bo Li") unless they are written as letters ("EU DC").
+    spelled = any(len(word) > 2 or (len(word) == 2 and not word.isupper()) for word in part.split())
+    named = _PERSON.match(part) is not None and spelled
     return named and not _STAFF.search(part) and not part.islower()
 
 

@@ -43,7 +43,7 @@ def key(archive: ArchiveDir = None, json: AsJson = False) -> None:
 
 
 @app.command("stamp")
-def stamp(archive: ArchiveDir = None, allow_address: AllowAddress = None) -> None:
+def stamp(archive: ArchiveDir = None, allow_address: AllowAddress = None, json: AsJson = False) -> None:
     """Have the newest checkpoint stamped and cosigned now, by all authorities and witnesses of the settings."""
     from ops.wiring import make_anchoring, open_archive
     from storage.anchoring import states
@@ -59,7 +59,10 @@ def stamp(archive: ArchiveDir = None, allow_address: AllowAddress = None) -> Non
         failed = anchoring.work(force=True)
         opened_archive.integrate()
         for state in states(opened_archive.catalog, anchoring.settings):
-            tell(f"{state.kind} {state.name}: {state.size} entries" + (f"; {state.error}" if state.error else ""))
+            if json:
+                emit({"kind": state.kind, "name": state.name, "size": state.size, "error": state.error or None})
+            else:
+                tell(f"{state.kind} {state.name}: {state.size} entries" + (f"; {state.error}" if state.error else ""))
     if failed:
         raise ServiceError(failed[0], remedy="nothing else stops for it; `status` shows how it goes on")
 

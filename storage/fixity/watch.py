@@ -6,11 +6,12 @@ contradicting each other; against this they show.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from schemas.checkpoints import Checkpoint, Note
-from schemas.errors import CheckFailed, InvalidValue
+from schemas.errors import CheckFailed, DiskError, InvalidValue
 from storage.archive import Archive
 from storage.disk import disk_errors, write_durably
 from storage.fixity.findings import DAMAGED, Findings
@@ -53,10 +54,14 @@ def check_memory(archive: Archive, findings: Findings) -> None:
 
 
 def remember(archive: Archive) -> None:
-    """Keep the published checkpoint: an audit found everything in order. Raises DiskError."""
+    """Keep the published checkpoint: an audit found everything in order.
+
+    A disk that is full or cannot be written to keeps the one before: it is no reason not to audit what is on it.
+    """
     note = archive.log.checkpoint()
     if note is not None:
-        write_durably(archive.directory / AUDITED_FILE, note.encode())
+        with suppress(DiskError):
+            write_durably(archive.directory / AUDITED_FILE, note.encode())
 
 
 def _origin(data: bytes) -> str:

@@ -17,7 +17,7 @@ from schemas.errors import EXIT_CODES
 from tests.ops.conftest import ROOT, Pressmark
 
 #: Commands that print no values: there is nothing that could be JSON.
-SILENT = {"run", "outlet pause", "outlet resume", "outlet remove"}
+SILENT = {"run", "log witness", "outlet pause", "outlet resume", "outlet remove"}
 
 
 def commands(group: Any = None, above: str = "") -> Iterator[tuple[str, Any]]:
