@@ -88,6 +88,7 @@ class _Look:
     report: ImportReport
     tool: str | None = None
     revisits: int = 0
+    redacted: list[int] = field(default_factory=list)  # offsets of records of what was redacted
     bad: set[tuple[int, int]] = field(default_factory=set)  # (base + offset, start) of quarantined records
 
 
@@ -131,7 +132,7 @@ class Importer:
             else:
                 reports.append(look)
         for look in looks:  # now that their originals are here
-            if isinstance(look, _Look) and look.revisits:
+            if isinstance(look, _Look) and look.revisits and not look.report.refused:
                 self._keep_captures(look, "revisit")
         return reports
 
@@ -184,10 +185,19 @@ class Importer:
                     report.quarantined.append(_quarantined(part, frame.offset, frame.record_id, *problem))
             elif not _is_capture(frame):
                 report.others[frame.type or "unknown"] += 1
+            elif self._refused(frame):
+                look.redacted.append(part.base + frame.offset)
             else:
                 report.captures += 1
                 look.revisits += frame.type == "revisit"
                 self._remember(look, part, frame)
+
+    def _refused(self, frame: Frame) -> bool:
+        """Whether a record would bring back what was redacted."""
+        url = _url(frame)
+        view = parse_response(readable(frame.block))
+        payload = str(Digest.sha256(view.payload)) if frame.type == "response" and view.payload else None
+        return self._archive.refused(url, _location(view, url), payload=payload) is not None
 
     def _remember(self, look: _Look, part: _Part, frame: Frame) -> None:
         """What revisits may refer to."""
@@ -206,6 +216,13 @@ class Importer:
         report, archive = look.report, self._archive
         if not report.records:
             report.refused = "no WARC record could be read in it"
+            return
+        if look.redacted:
+            places = ", ".join(str(offset) for offset in look.redacted[:5]) + (", …" if len(look.redacted) > 5 else "")
+            report.refused = (
+                f"it holds {len(look.redacted)} records of what was redacted (at {places}): take them out of it, or "
+                f"import it with --include-redacted"
+            )
             return
         if look.file.key is not None:
             archive.store.put_file(look.file.key, look.path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ingest.align import Run, align, covered
@@ -21,6 +21,7 @@ from schemas.urls import article_key
 from storage.archive import Archive
 from storage.catalog.values import VersionRow
 from storage.fingerprints import GRAM, GUARANTEE, Normalised, candidates, letters, normalise
+from storage.withholding import withheld_among
 
 #: Characters of a fragment that are looked at; more are cut off and the result says so.
 MAX_FRAGMENT: Final = 4_000_000
@@ -61,10 +62,14 @@ class Match:
     outlet: str
     covered: float  # share of the fragment's letters, 0 to 1
     spans: tuple[Span, ...]
+    restricted: bool = False  # not to be shown just now: that there is a match is all that is told
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         row = self.version
+        if self.restricted:
+            covered = round(self.covered, 4)
+            return {"article": row.article_id, "version": row.version, "covered": covered, "restricted": True}
         return {
             "article": row.article_id,
             "version": row.version,
@@ -127,8 +132,11 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
             match = None if row is None else _match(fragment, row, names)
             if match is not None:
                 matches.append(match)
+        held = withheld_among(archive, tx, [match.version for match in matches])
+        matches = [replace(match, restricted=match.version.log_index in held) for match in matches]
     matches.sort(key=lambda m: (-round(m.covered, 3), len(m.spans), m.version.first_seen, m.version.log_index))
-    best = matches[0].version if matches else None
+    shown = [match for match in matches if not match.restricted]
+    best = shown[0].version if shown else None
     return TraceResult(
         matches=tuple(matches[:limit]), claims=tuple(claims(text, best)), note=_note(fragment, matches, cut=cut)
     )

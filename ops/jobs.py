@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from schemas.errors import DiskError, LeaseLost, PressmarkError, StoreError
 from schemas.instants import parse_rfc3339, rfc3339
 from storage.archive import Archive
+from storage.redaction import resume
 
 if TYPE_CHECKING:
     from ingest.pipeline import Crawler
@@ -54,6 +55,7 @@ async def keep_house(archive: Archive) -> None:
     """Rotate what is due, then publish. Another process that publishes at the same moment does it for us."""
     try:
         await asyncio.to_thread(archive.rotate)
+        await asyncio.to_thread(resume, archive)  # redactions that waited for a segment to be sealed
         await asyncio.to_thread(archive.integrate)
     except LeaseLost:
         return

@@ -8,8 +8,9 @@ left to the sequencer; what a record digest covers is said in `records`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from schemas.canonical import dumps, loads
@@ -27,6 +28,13 @@ ENTRY_VERSION: Final = 1
 #: Changes that a key entry tells: the old key hands over to a new one; it is lost, and a new log goes on from here.
 ROTATED: Final = "rotated"
 LOST: Final = "lost"
+
+#: Changes that a restriction entry tells.
+CLOSED: Final = "closed"
+LIFTED: Final = "lifted"
+
+#: What a redaction takes along: what was named; also all with the same payload; also the same text elsewhere.
+SCOPES: Final = ("record", "payload", "text")
 
 #: Roles that a record can have in an entry.
 RECORD_ROLES: Final = ("request", "response", "revisit", "metadata", "conversion", "resource")
@@ -107,12 +115,45 @@ def segment_entry(*, name: str, length: int, sha256: str, supersedes: str | None
     return Entry(type="segment", fields=fields)
 
 
-def snapshot_entry(*, name: str, version: str, root: str, manifest: str, rows: int) -> Entry:
-    """A dataset snapshot: root over its row digests, digest of its manifest.json, number of rows."""
-    return Entry(
-        type="snapshot",
-        fields={"manifest": manifest, "name": name, "root": root, "rows": rows, "version": version},
-    )
+def snapshot_entry(
+    *, name: str, version: str, root: str, manifest: str, rows: int, supersedes: str | None = None
+) -> Entry:
+    """A dataset snapshot: root over its row digests, digest of its manifest.json, number of rows.
+
+    `supersedes` is the manifest digest of the version whose place it takes, since rows of that one were redacted.
+    """
+    fields: dict[str, Any] = {"manifest": manifest, "name": name, "root": root, "rows": rows, "version": version}
+    if supersedes is not None:
+        fields["supersedes"] = supersedes
+    return Entry(type="snapshot", fields=fields)
+
+
+def redaction_entry(
+    *, code: str, authority: str, targets: Sequence[str], scope: str, resource: str | None = None
+) -> Entry:
+    """The content of these records (their digests) goes, for this reason, by this authority: both are codes.
+
+    `resource` is the digest of an erasable record with what people said of it, and what was kept by choice.
+    """
+    fields: dict[str, Any] = {"authority": authority, "code": code, "scope": scope, "targets": list(targets)}
+    if resource is not None:
+        fields["records"] = {"resource": resource}
+    return Entry(type="redaction", fields=fields)
+
+
+def restriction_entry(
+    *, change: str, targets: Sequence[str], resource: str, code: str | None = None, until: datetime | None = None
+) -> Entry:
+    """Access to these records (their digests) is closed, until an instant or further notice, or opened again.
+
+    `change` is CLOSED or LIFTED; `resource` is the digest of the record that names what it holds for.
+    """
+    fields: dict[str, Any] = {"change": change, "targets": list(targets), "records": {"resource": resource}}
+    if code is not None:
+        fields["code"] = code
+    if until is not None:
+        fields["until"] = rfc3339(until)
+    return Entry(type="restriction", fields=fields)
 
 
 def outlet_entry(*, change: str, resource: str) -> Entry:

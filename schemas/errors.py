@@ -92,10 +92,24 @@ class NotFound(PressmarkError):
     exit_code = 4
 
 
+class Withheld(NotFound):
+    """Once redacted, or just now restricted: what a web server would answer with 451 (RFC 7725)."""
+
+
+class Refused(PressmarkError):
+    """What was redacted must not come in again, unless somebody asks for it."""
+
+    exit_code = 2
+
+
 class ServiceError(PressmarkError):
     """A needed service, disk or store failed."""
 
     exit_code = 5
+
+
+class RedactionPending(ServiceError):
+    """A redaction is logged, and a place of its content could not be reached yet: it is tried again."""
 
 
 class StoreError(ServiceError):

@@ -28,6 +28,7 @@ from schemas.instants import to_micros
 from schemas.outlets import Outlet, OutletChange
 from storage import codings, events, fingerprints, imports
 from storage.blobs import BlobStore
+from storage.blocklist import BlockList
 from storage.catalog import Catalog, Tx
 from storage.catalog.values import VersionRow
 from storage.disk import disk_errors
@@ -114,6 +115,7 @@ class Archive:
             max_bytes=settings.segment_max_bytes,
             max_age=settings.segment_max_age,
         )
+        self.blocklist = BlockList(settings.directory)
         self._lock = threading.RLock()
         self._chains: set[bytes] = set()  # SHA-256 of certificate chains that are known to be stored
 
@@ -191,6 +193,13 @@ class Archive:
             tx.records.add([row for event in made for row in event.rows()])
             return tx.captures.add_many(captures, log_index=first)
 
+    def write_alone(self, draft: Draft) -> Event:
+        """Keep one record of the `warc` segment, durable on return; its rows and what speaks of it are the caller's."""
+        with self._lock:
+            event = self._write("warc", [DraftView(draft)])
+            self.segments.sync("warc")
+            return event
+
     def _write(self, kind: str, views: Sequence[DraftView]) -> Event:
         refs = self.segments.append(kind, [view.draft for view in views])
         (event,) = events.group(zip(views, refs, strict=True))
@@ -265,7 +274,7 @@ class Archive:
             entry = article_entry(conversion=event.digests()["conversion"], capture=main.digest)
             index = append(tx, entry, subject=event.id)
             tx.records.add(event.rows())
-            number = len(tx.articles.versions(article.id, article.extractor.identity)) + 1
+            number = self.blocklist.next_version(tx, article.id, article.extractor.identity)
             row = tx.articles.add_version(version_row(event, article, capture, number, index))
             assert row.row_id is not None
             tx.captures.set_extraction(capture.id, "done", None, article.extractor.identity)
@@ -320,6 +329,16 @@ class Archive:
             tx.records.add(event.rows())
             tx.outlets.put(change.outlet)
         return change.outlet
+
+    def refused(
+        self, *urls: str | None, payload: str | None = None, text: str | None = None
+    ) -> int | None:
+        """Index of the redaction for which something must not come in again; None where it may.
+
+        `payload` is a payload digest, `text` the digest of an article's text in hex. Raises DamageError, CatalogError.
+        """
+        with self.catalog.read() as tx:
+            return self.blocklist.refused(tx, urls=urls, payload=payload, text=text)
 
     def rotate(self, *, force: bool = False) -> list[str]:
         """Seal and store segments that are due (all, with `force`); their names. Raises DiskError, StoreError."""

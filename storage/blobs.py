@@ -37,6 +37,8 @@ _PREFIX: Final = re.compile(rf"(?:{_PART}/)*(?:{_PART})?")
 _TEMPORARY: Final = ".tmp"
 #: Seconds after which a temporary file that nobody locks is taken for one that a killed process left.
 _STALE: Final = 3600
+#: Seconds after which such a file has its lock, where its writer lives: it is taken at once after the file is made.
+_SETTLED: Final = 2
 _FILE_MODE: Final = 0o640
 _DISK_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 _ABSENT: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -89,6 +91,19 @@ class BlobStore(Protocol):
 
         `expected` is `sha256:hex`. Raises NotFound where there is none, AlreadyExists where it holds anything else than
         `expected` or the file's bytes. For repairs, and for objects that a logged redaction names.
+        """
+
+    def rewrite(self, key: str, path: Path, *, expected: str) -> None:
+        """Put the bytes of a local file in place of the object whose SHA-256 is `expected` (`sha256:hex`).
+
+        Earlier versions and unfinished uploads of the key are gone on return. The same bytes again are fine; raises
+        NotFound, AlreadyExists where it holds anything else. For objects that a logged redaction names, alone.
+        """
+
+    def erase(self, key: str) -> None:
+        """Take an object away, with every version and unfinished upload of it; one that is not there is fine.
+
+        For objects that a logged redaction names, alone.
         """
 
     def local_path(self, key: str) -> Path | None:
@@ -224,6 +239,20 @@ class FolderStore:
                 _sync(stream)
                 os.replace(scratch, target)
                 sync_folder(target.parent)
+
+    def rewrite(self, key: str, path: Path, *, expected: str) -> None:
+        """See BlobStore."""
+        self._sweep(_SETTLED)  # what a killed process left may hold the bytes that must go
+        self.replace_file(key, path, expected=expected)
+
+    def erase(self, key: str) -> None:
+        """See BlobStore."""
+        self._sweep(_SETTLED)
+        path = self._path(key)
+        with _store_errors(f"cannot erase object {key}"), self._lock():
+            if path.exists():
+                path.unlink()
+                sync_folder(path.parent)
 
     def local_path(self, key: str) -> Path | None:
         """See BlobStore."""
@@ -370,11 +399,11 @@ class FolderStore:
         finally:
             os.close(descriptor)
 
-    def _sweep(self) -> None:
-        """Remove what killed processes left: temporary files that are old and that nobody locks."""
+    def _sweep(self, age: float = _STALE) -> None:
+        """Remove what killed processes left: temporary files of that age, in seconds, that nobody locks."""
         with suppress(OSError):  # another process may sweep at the same time; nothing depends on this
             for path in self._temporary.iterdir():
-                if path.name != "lock" and path.stat().st_mtime < time.time() - _STALE and _unlocked(path):
+                if path.name != "lock" and path.stat().st_mtime < time.time() - age and _unlocked(path):
                     path.unlink(missing_ok=True)
 
     def _probe_write(self) -> bool:

@@ -27,7 +27,7 @@ from schemas.outlets import OutletChange
 from schemas.urls import join
 from storage import imports
 from storage.catalog.values import RecordRow
-from storage.warc import PROFILE_IDENTICAL, PROFILE_NOT_MODIFIED, Draft, new_record_id
+from storage.warc import PROFILE_IDENTICAL, PROFILE_NOT_MODIFIED, TOMBSTONE, Draft, new_record_id, tombstone_of
 
 CAPTURE_FORMAT: Final = "pressmark-capture/1"
 JSON_TYPE: Final = "application/json"
@@ -58,6 +58,7 @@ _HEADERS: Final[dict[str, Callable[[Draft], str | None]]] = {
     "WARC-Payload-Digest": lambda d: str(d.payload_digest) if d.payload_digest else None,
     "WARC-Profile": lambda d: d.profile,
     "Content-Type": lambda d: d.content_type,
+    TOMBSTONE: lambda _: None,
 }
 
 
@@ -345,6 +346,8 @@ def group(records: Iterable[tuple[RecordLike, RecordRef]]) -> Iterator[Event]:
     for view, ref in records:
         if view.type in ("request", "response", "revisit"):
             waiting.append((view, ref))
+        elif tombstone_of(view) is not None:
+            yield Event(kind="other", records=((view, ref),))
         elif view.type == "metadata" and imports.is_file(view.header("WARC-Target-URI")):
             yield Event(kind="import", records=((view, ref),))
         elif view.type == "metadata":
@@ -396,7 +399,7 @@ def capture_of(event: Event) -> Capture:
             ending=Ending(meta["ending"]),
             status=http.status if http else None,
             media_type=_media_type(http),
-            location=_location(http, url),
+            location=location_of(http, url),
             etag=_header(http, "etag"),
             last_modified=_header(http, "last-modified"),
             payload_digest=main.header("WARC-Payload-Digest"),
@@ -430,7 +433,8 @@ def _media_type(http: ResponseView | None) -> str | None:
     return value.partition(";")[0].strip().lower() or None if value else None
 
 
-def _location(http: ResponseView | None, url: str) -> str | None:
+def location_of(http: ResponseView | None, url: str) -> str | None:
+    """Where a redirect leads, absolute; None for any other answer, or where it does not say so readably."""
     if http is None or http.status not in (301, 302, 303, 307, 308):
         return None
     value = http.get("location")

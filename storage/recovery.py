@@ -25,6 +25,7 @@ from storage.lock import mending
 from storage.log import anchors
 from storage.log.sequencer import append
 from storage.log.tree import CHECKPOINT_KEY
+from storage.redaction.resume import resume
 from storage.segments import fsync_rename, hash_stream, object_key
 from storage.warc import OPEN_SUFFIX, SEALED_SUFFIX, cut_tail, is_abandoned, scan_segment
 
@@ -51,7 +52,14 @@ def recover(archive: Archive) -> list[str]:
             if _store(archive, path):
                 said.append(f"stored segment {path.name.removesuffix(SEALED_SUFFIX)}")
         said += _losses(archive)
-    return said
+    return said + _redactions(archive)
+
+
+def _redactions(archive: Archive) -> list[str]:
+    """Complete what redactions are logged and not done; a store that cannot be reached stops no other work."""
+    progress = resume(archive)
+    said = [f"completed the redaction of log entry {index}" for index in progress.done]
+    return said + [f"a redaction waits: {sentence}" for sentence in progress.pending]
 
 
 def _check_clock(archive: Archive) -> None:

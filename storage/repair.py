@@ -22,6 +22,7 @@ from storage.blobs import CHUNK, BlobStore
 from storage.disk import disk_errors
 from storage.imports import META, ImportedFile
 from storage.log.sequencer import append
+from storage.redaction.external import sealed_as
 from storage.segments import hash_stream, name_of_key, object_key
 
 #: Codes of `repair` entries: the bytes came from the mirror, or were made anew from the log's entries.
@@ -125,9 +126,9 @@ def expected(archive: Archive, key: str) -> str | None:
             return None if entry is None else str(Entry.decode(entry.body).fields["sha256"])
         imported = [ImportedFile.from_json(canonical.loads(v.encode())) for v in tx.meta.starting(META).values()]
         snapshots = {row.prefix: row for row in tx.snapshots.all()}
-    for file in imported:
-        if file.key == key:
-            return file.sha256
+        for file in imported:
+            if file.key == key:
+                return sealed_as(tx, key, file)[0]
     folder, _, file_name = key.rpartition("/")
     row = snapshots.get(f"{folder}/")
     if row is None:

@@ -189,6 +189,43 @@ class S3Store:
         if self._sums(key) != sums:
             raise AlreadyExists(f"object {key} was replaced by another process at the same time")
 
+    def rewrite(self, key: str, path: Path, *, expected: str) -> None:
+        """See BlobStore."""
+        self.replace_file(key, path, expected=expected)
+        self._forget(key, keep_latest=True)
+
+    def erase(self, key: str) -> None:
+        """See BlobStore."""
+        self._forget(key, keep_latest=False)
+        self._delete(key)  # a bucket without versions lists none
+        self._forget(key, keep_latest=False)  # the marker that a bucket with versions made of it
+
+    def _forget(self, key: str, *, keep_latest: bool) -> None:
+        """Delete every version, delete marker and unfinished upload of a key; but the newest version."""
+        name = self._name(key)
+        with _s3_errors(f"cannot delete old versions of {key}"):
+            for answer in self._listing("list_object_versions", name):
+                for entry in (*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())):
+                    latest = entry.get("IsLatest") and keep_latest
+                    if entry["Key"] == name and not latest and entry.get("VersionId") not in (None, "null"):
+                        self._client.delete_object(Bucket=self.bucket, Key=name, VersionId=entry["VersionId"])
+                    elif entry["Key"] == name and not latest and not entry.get("IsLatest"):
+                        self._client.delete_object(Bucket=self.bucket, Key=name, VersionId="null")
+            for answer in self._listing("list_multipart_uploads", name):
+                for upload in answer.get("Uploads", ()):
+                    if upload["Key"] == name:
+                        self._client.abort_multipart_upload(
+                            Bucket=self.bucket, Key=name, UploadId=upload["UploadId"]
+                        )
+
+    def _listing(self, operation: str, prefix: str) -> Iterator[Any]:
+        """The answers of a listing; none where the store knows no such listing."""
+        try:
+            yield from self._client.get_paginator(operation).paginate(Bucket=self.bucket, Prefix=prefix)
+        except ClientError as error:
+            if _code(error) not in _NOT_IMPLEMENTED:
+                raise
+
     def _put_once(self, key: str, body: Callable[[], BinaryIO], sums: _Sums) -> None:
         if sums.length > MAX_OBJECT:
             raise StoreError(f"object {key} has {sums.length} bytes, more than one put takes", remedy=_LOWER)

@@ -12,6 +12,7 @@ from schemas.errors import InvalidValue
 from schemas.frontier import Item
 from schemas.outlets import Outlet
 from schemas.urls import article_key
+from storage.archive import Archive
 
 
 def listing_of(capture: Capture, body: bytes, *, home: bool) -> Listing:
@@ -35,3 +36,11 @@ def announced(outlet: Outlet, items: Sequence[Item]) -> list[tuple[str, Item]]:
         if discover.belongs(item.url, outlet.domain):
             found.setdefault(article_key(item.url), item)
     return list(found.items())
+
+
+def wanted(archive: Archive, pairs: Sequence[tuple[str, Item]]) -> list[tuple[str, Item]]:
+    """Those of announced items that no redaction keeps away."""
+    with archive.catalog.read() as tx:
+        if not tx.redactions.any_marks():
+            return list(pairs)
+        return [(key, item) for key, item in pairs if archive.blocklist.refused(tx, urls=[item.url]) is None]

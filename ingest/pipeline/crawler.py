@@ -6,6 +6,7 @@ How something is fetched is left to `fetching`, what is due when to `ingest.fron
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -15,13 +16,13 @@ from ingest.extract import EXTRACTOR
 from ingest.extract.worker import ExtractPool, Job
 from ingest.gates import HostBusy
 from ingest.outlets import unwatched
-from ingest.pipeline.announce import announced, listing_of
+from ingest.pipeline.announce import announced, listing_of, wanted
 from ingest.pipeline.fetching import Fetcher
 from ingest.pipeline.values import CrawlSettings, Tally, settled, words_of
 from ingest.recorder import Recorder
 from schemas.articles import Article, OutletRef
 from schemas.captures import Capture, Context, Role
-from schemas.errors import ExtractionError, InvalidValue, SegmentElsewhere
+from schemas.errors import ExtractionError, InvalidValue, Refused, SegmentElsewhere
 from schemas.frontier import Item, ItemState, SourceState
 from schemas.instants import to_micros
 from schemas.outlets import Outlet
@@ -165,7 +166,11 @@ class Crawler:
         """Fetch a feed, sitemap or homepage, keep it, and note what it announces."""
         role = {"home": Role.HOME, "feed": Role.FEED, "sitemap": Role.SITEMAP}[source.kind]
         context = Context(outlet_id=outlet.id, role=role, refers_to=source.last_capture)
-        capture = await self._fetcher.fetch(source.url, context, _validators(source))
+        try:
+            capture = await self._fetcher.fetch(source.url, context, _validators(source))
+        except Refused as refused:
+            self._poll_failed(outlet, source, None, f"was left: {refused}")
+            return
         if not capture.usable:
             self._poll_failed(outlet, source, capture)
             return
@@ -194,13 +199,13 @@ class Crawler:
                 return (), 0
             body, _ = await asyncio.to_thread(self.archive.entity, capture)
             return self._announce(outlet, listing_of(capture, body, home=False).items, capture)
-        except (InvalidValue, SegmentElsewhere, HostBusy) as error:
+        except (InvalidValue, Refused, SegmentElsewhere, HostBusy) as error:
             self.say(f"{outlet.id}: sitemap {url} was left out: {error}")
             return (), 0
 
     def _announce(self, outlet: Outlet, items: Sequence[Item], capture: Capture) -> tuple[tuple[str, ...], int]:
         """Note announced items of the outlet's own site; their keys, and how many are new."""
-        pairs = announced(outlet, items)
+        pairs = wanted(self.archive, announced(outlet, items))
         with self.archive.catalog.begin() as tx:
             new = tx.frontier.add_items(outlet.id, pairs, found_in=capture.id, now=self.now(), due=self.now())
         self.tally.discovered += len(new)
@@ -236,7 +241,9 @@ class Crawler:
                 last_capture=capture.id if fresh else source.last_capture,
             )
 
-    def _poll_failed(self, outlet: Outlet, source: SourceState, capture: Capture, why: str | None = None) -> None:
+    def _poll_failed(
+        self, outlet: Outlet, source: SourceState, capture: Capture | None, why: str | None = None
+    ) -> None:
         now = self.now()
         seconds = frontier.poll_interval(
             found=0, window=0, every=outlet.every, failures=source.failures + 1, seed=source.url
@@ -253,7 +260,7 @@ class Crawler:
                 last_modified=source.last_modified,
                 last_capture=source.last_capture,
             )
-        self.say(f"{outlet.id}: {source.url} {why or f'gave {words_of(capture)}'}")
+        self.say(f"{outlet.id}: {source.url} {why or (f'gave {words_of(capture)}' if capture else 'gave nothing')}")
 
     # -- leg 3: an item, from its turn to its next check -----------------------------------------------------------
 
@@ -265,7 +272,13 @@ class Crawler:
             hints=item.hints,
             refers_to=item.last_capture,
         )
-        capture = await self._fetcher.fetch(item.url, context, _validators(item))
+        try:
+            capture = await self._fetcher.fetch(item.url, context, _validators(item))
+        except Refused as refused:
+            self.say(f"{outlet.id}: a page was left: {refused}")
+            with self.archive.catalog.begin() as tx:
+                tx.frontier.update_item(item.id, state="denied", next_due=None)
+            return
         if capture.usable:
             readers.add(asyncio.create_task(self._read_item(outlet, item, capture)))
         else:
@@ -292,6 +305,8 @@ class Crawler:
             article = await self._extract(outlet, capture, body, headers)
             if article.wall is not None:
                 raise ExtractionError(f"a wall stands before the page ({article.wall})", code=f"wall-{article.wall}")
+            if await asyncio.to_thread(self.archive.refused, text=text_digest(article)) is not None:
+                raise ExtractionError("its text was redacted elsewhere, and is not read again", code="redacted")
         except SegmentElsewhere:
             return None, False  # stays pending: the machine that has it reads it, or we do once it is sealed
         except (ExtractionError, InvalidValue) as error:
@@ -363,6 +378,11 @@ def _validators(state: SourceState | ItemState) -> list[tuple[str, str]]:
         return []
     pairs = (("If-None-Match", state.etag), ("If-Modified-Since", state.last_modified))
     return [(name, value) for name, value in pairs if value]
+
+
+def text_digest(article: Article) -> str:
+    """The digest of an article's text, in hex."""
+    return hashlib.sha256(article.text.encode()).hexdigest()
 
 
 def _content_type(headers: Sequence[tuple[str, str]]) -> str | None:

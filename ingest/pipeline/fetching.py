@@ -22,12 +22,13 @@ from ingest.pipeline.claims import CatalogClaims
 from ingest.pipeline.values import CrawlSettings, Tally
 from ingest.recorder import Cookies, Recorder
 from schemas.captures import Capture, Context, Ending, Exchange, Role
-from schemas.errors import InvalidValue, SegmentElsewhere
+from schemas.errors import InvalidValue, Refused, SegmentElsewhere
 from schemas.http1 import parse_response
 from schemas.instants import to_micros
 from schemas.urls import origin_of
 from storage.archive import Archive
 from storage.codings import decode
+from storage.events import location_of, payload_of
 
 #: Hops of one redirect chain; browsers stop at 20, articles need two or three (RFC 9110 15.4 asks for a bound).
 MAX_REDIRECTS: Final = 8
@@ -81,7 +82,7 @@ class Fetcher:
         """Fetch a URL and what it redirects to, each hop a capture of its own; the last one.
 
         robots.txt is asked before every hop. Raises HostBusy before anything was sent; on a later hop the capture of
-        the hop before is returned.
+        the hop before is returned. Raises Refused for what was redacted.
         """
         capture: Capture | None = None
         seen: set[str] = set()
@@ -109,6 +110,7 @@ class Fetcher:
         return capture
 
     async def _hop(self, url: str, context: Context, headers: Sequence[tuple[str, str]], cookies: Cookies) -> Capture:
+        self._refuse_redacted(url)
         robots = await self._robots_for(url, context.outlet_id)
         if not robots.allowed(url):
             denied = Exchange(
@@ -136,7 +138,17 @@ class Fetcher:
             self._gates.report(host, ok=answered, retry_after=retry_after(wait, self._archive.clock()))
         return await self._keep(exchange, replace(context, wall=_wall_of(exchange, context)))
 
+    def _refuse_redacted(self, *urls: str | None, payload: str | None = None) -> None:
+        """Raises Refused for an address or payload that was redacted: neither asked for nor kept again."""
+        index = self._archive.refused(*urls, payload=payload)
+        if index is not None:
+            raise Refused(f"what redaction {index} took down is not taken in again")
+
     async def _keep(self, exchange: Exchange, context: Context) -> Capture:
+        answer = payload_of(exchange)
+        if answer is not None and answer.digest is not None:
+            payload = str(answer.digest) if answer.view.payload else None
+            self._refuse_redacted(location_of(answer.view, exchange.url), payload=payload)
         capture = await self._depositor.put((exchange, context))
         if capture.kind == "attempt":
             self._tally.attempts[capture.ending.value] += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ingest.pipeline.announce import announced, listing_of
+from ingest.pipeline.announce import announced, listing_of, wanted
 from ingest.pipeline.values import CrawlSettings, settled
 from schemas.captures import Capture, Role
 from schemas.errors import InvalidValue
@@ -50,8 +50,9 @@ def _replay(archive: Archive, settings: CrawlSettings, outlet: Outlet, capture: 
             items = listing_of(capture, body, home=home).items
         except InvalidValue:
             return
+        pairs = wanted(archive, announced(outlet, items))
         with archive.catalog.begin() as tx:
-            tx.frontier.add_items(outlet.id, announced(outlet, items), found_in=capture.id, now=now, due=now)
+            tx.frontier.add_items(outlet.id, pairs, found_in=capture.id, now=now, due=now)
     elif capture.role is Role.ARTICLE and capture.location is None and capture.kind != "import":
         with archive.catalog.begin() as tx:
             item = tx.frontier.item_for(outlet.id, article_key(capture.item_url or capture.url))

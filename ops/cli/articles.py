@@ -8,17 +8,20 @@ import json as jsonlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from ops.cli.common import ArchiveDir, AsJson, emit, instant, opened, say, tell
-from schemas.errors import NotFound, UsageError
+from schemas.errors import NotFound, UsageError, Withheld
 from schemas.instants import from_micros, rfc3339, to_micros
 
 if TYPE_CHECKING:
     from storage.archive import Archive
     from storage.catalog.values import VersionRow
+
+#: What a web server answers for what it may not show (RFC 7725).
+UNAVAILABLE: Final = 451
 
 
 def articles(
@@ -38,10 +41,15 @@ def articles(
     """List articles: the latest version of each, or with --after every version logged since."""
     with opened(archive) as (opened_archive, _):
         for row in _search(opened_archive, outlet, since, until, url, credit, text, after, limit):
-            if json:
+            held = _held(opened_archive, row)
+            if held is not None:
+                emit(held) if json else tell(f"{row.article_id}  v{row.version}  {held['restricted']['why']}")
+            elif json:
                 emit(printed(opened_archive, row))
             else:
                 _line(row)
+        if after is not None:
+            _print_deletions(opened_archive, after, as_json=json)
 
 
 def _search(
@@ -69,6 +77,29 @@ def _search(
             limit=limit,
             latest_only=after is None,
         )
+
+
+def _held(archive: Archive, row: VersionRow) -> dict[str, Any] | None:
+    """What is printed in place of a version that is not to be shown; None where it is."""
+    from storage.withholding import refuse_restricted
+
+    try:
+        refuse_restricted(archive, version=row)
+        return None
+    except Withheld as error:
+        head = {"id": row.article_id, "version": row.version, "log_index": row.log_index}
+        return {**head, "restricted": {"status": UNAVAILABLE, "why": error.message}}
+
+
+def _print_deletions(archive: Archive, after: int, *, as_json: bool) -> None:
+    """Versions that were redacted since: by the log index and the record id under which they were handed out."""
+    with archive.catalog.read() as tx:
+        rows = tx.redactions.erased_articles(after)
+    for row in rows:
+        if as_json:
+            emit({"deleted": {"log_index": row.entry, "record": row.record_id}, "log_index": row.log_index})
+        else:
+            tell(f"redacted by log entry {row.log_index}: the version of log entry {row.entry}")
 
 
 def _moment(text: str | None) -> int | None:
@@ -113,10 +144,14 @@ def show(
     json: AsJson = False,
 ) -> None:
     """Show one article."""
+    from storage.withholding import refuse_restricted
+
     with opened(archive) as (opened_archive, _):
         row = find(opened_archive, id)
+        refuse_restricted(opened_archive, version=row)
         with opened_archive.catalog.read() as tx:
             history = tx.articles.versions(row.article_id, row.extractor)
+        history = [version for version in history if _held(opened_archive, version) is None]
         if versions:
             for version in history:
                 emit(printed(opened_archive, version)) if json else _version_line(version)
@@ -131,6 +166,7 @@ def show(
 def find(archive: Archive, text: str) -> VersionRow:
     """The version that an id or URL names. Raises NotFound."""
     from schemas.urls import normalize
+    from storage.withholding import refuse_redacted
 
     name, _, number = text.partition("@")
     with archive.catalog.read() as tx:
@@ -141,6 +177,7 @@ def find(archive: Archive, text: str) -> VersionRow:
         else:
             row = tx.articles.get(name, int(number) if number else None)
     if row is None:
+        refuse_redacted(archive, text)
         raise NotFound(f"no article {text} here", remedy="see `pressmark articles`")
     return row
 

@@ -40,6 +40,7 @@ AllowAddress = Annotated[
     list[str] | None,
     typer.Option("--allow-address", metavar="CIDR", help="Let private or loopback addresses of this block be asked."),
 ]
+IncludeRedacted = Annotated[bool, typer.Option("--include-redacted", help="Let in again what was redacted.")]
 
 #: What a page's words may not do to a terminal: control characters but line feed and tab (C0, DEL, C1).
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli.common import AllowAddress, ArchiveDir, AsJson, emit, say, settings_of, tell
+from ops.cli.common import AllowAddress, ArchiveDir, AsJson, IncludeRedacted, emit, say, settings_of, tell
 from schemas.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def crawl(
     outlets: Annotated[list[str] | None, typer.Argument(metavar="[OUTLET]...", help="Default: all.")] = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Go on until nothing is due.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Article pages to fetch at most.")] = None,
+    include_redacted: IncludeRedacted = False,
     archive: ArchiveDir = None,
     allow_address: AllowAddress = None,
     json: AsJson = False,
@@ -34,6 +35,7 @@ def crawl(
 
     settings = settings_of(archive, allow_address)
     with crawl_lock(settings), open_archive(settings, mend=True, say=say) as opened:
+        opened.blocklist.ignored = include_redacted
         with opened.catalog.read() as tx:
             chosen = [tx.outlets.find(text) for text in outlets] if outlets else tx.outlets.all()
         need_contact(settings, chosen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.cli.common import ArchiveDir, AsJson, emit, say, settings_of, tell
+from ops.cli.common import ArchiveDir, AsJson, IncludeRedacted, emit, say, settings_of, tell
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def import_(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="WARC (plain, gzip, zstd) or WACZ.")],
     in_place: Annotated[bool, typer.Option("--in-place", help="Leave the files where they are; copy nothing.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Take their dates for the times of capture.")] = False,
+    include_redacted: IncludeRedacted = False,
     archive: ArchiveDir = None,
     json: AsJson = False,
 ) -> None:
@@ -33,6 +34,7 @@ def import_(
 
     settings = settings_of(archive)
     with open_archive(settings, mend=True, say=say) as opened:
+        opened.blocklist.ignored = include_redacted
         try:
             reports = Importer(opened, in_place=in_place, trust=trust, say=say).run(files)
             articles = _derive(opened, settings)

@@ -28,6 +28,7 @@ from ops.cli import (
     outlet,
     prove,
     rebuild,
+    redact,
     run,
     snapshot,
     status,
@@ -76,6 +77,8 @@ app.add_typer(log.app, name="log", help="The transparency log: checkpoint, key, 
 app.add_typer(snapshot.app, name="snapshot", help="Datasets: build, verify, list, diff.")
 app.add_typer(warc.app, name="warc", help="WARC files: check.")
 app.command("mirror")(mirror.mirror)
+app.command("redact")(redact.redact)
+app.command("restrict")(redact.restrict)
 app.command("rebuild")(rebuild.rebuild)
 app.command("status")(status.status)
 app.command("coverage")(coverage.coverage)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.cli.common import ArchiveDir, AsJson, emit, opened, say, write_file
-from schemas.errors import DamageError
+from schemas.errors import DamageError, NotFound
 
 if TYPE_CHECKING:
     from schemas.checkpoints import VerifierKey
+    from storage.archive import Archive
 
 
 def prove(
@@ -31,6 +32,7 @@ def prove(
     from storage.evidence import prove as make
 
     with opened(archive, mend=True) as (opened_archive, _):
+        _refuse(opened_archive, id)
         bundle = make(opened_archive, id, stamped=stamped)
         vkey = str(opened_archive.vkey)
         _check(id, bundle, opened_archive.vkey)
@@ -40,6 +42,19 @@ def prove(
         return
     say(f"wrote {out} ({len(bundle)} bytes); check it with `pressmark verify {out}`,")
     say(f"or unzip it and run `python3 -I verify.py --key '{vkey}'`")
+
+
+def _refuse(archive: Archive, text: str) -> None:
+    """Raises Withheld for what is restricted, or was redacted."""
+    from storage.evidence import resolve
+    from storage.withholding import refuse_redacted, refuse_restricted
+
+    try:
+        version, capture, _ = resolve(archive, text)
+    except NotFound:
+        refuse_redacted(archive, text)
+        return  # it may be of another kind
+    refuse_restricted(archive, version=version, capture=capture)
 
 
 def _check(id: str, bundle: bytes, key: VerifierKey) -> None:

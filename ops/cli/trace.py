@@ -57,6 +57,9 @@ def _print(result: dict[str, Any]) -> None:
     if not result["matches"]:
         tell("not found" + (f": {result['note']}" if result.get("note") else ""))
     for match in result["matches"]:
+        if match.get("restricted"):
+            tell(f"{match['covered']:.0%} of the text stands in {match['article']}, which is restricted (451)")
+            continue
         tell(f"{match['covered']:.0%} of the text stands in {match['article']} version {match.get('version', '?')}")
         tell(f"  {match['url']}")
         published = match["published"] or "unknown"

@@ -15,6 +15,7 @@ from types import TracebackType
 from schemas.errors import ArchiveMissing, CatalogError, DiskError, UsageError
 from storage.catalog import engine as _engine
 from storage.catalog import migrate
+from storage.catalog import purge as _purge
 from storage.catalog.tx import Tx
 
 
@@ -101,6 +102,15 @@ class Catalog:
         """
         with _engine.transaction(self._engines, writes=False) as connection:
             yield Tx(connection)
+
+    def purge(self) -> list[str]:
+        """Let nothing of deleted rows be left in files of the database; sentences on what is left to the operator.
+
+        SQLite: full-text indexes are merged, the file is written anew and the write-ahead log emptied. PostgreSQL:
+        every table, and the planner's statistics, are written anew. May be run again at any time. Raises CatalogError
+        where another process holds a transaction open.
+        """
+        return _purge.purge(self._engines)
 
     def close(self) -> None:
         """Close all connections; the last of a SQLite catalog folds its write-ahead log into the file."""

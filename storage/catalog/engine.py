@@ -39,6 +39,8 @@ _SQLITE_DISK: Final = {
     13: "is full",
     14: "cannot be opened",
 }
+#: What the sqlite3 driver raises.
+SQLITE_ERROR: Final = sqlite3.Error
 _SQLITE_BUSY: Final = frozenset({5, 6})
 _SQLITE_DAMAGED: Final = frozenset({11, 26})
 # PostgreSQL error codes, appendix A of its manual.
@@ -128,6 +130,7 @@ def _sqlite(url: URL, busy_seconds: float, *, writes: bool) -> Engine:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        cursor.execute("PRAGMA secure_delete=ON")  # what a redaction deletes must not stay in free pages
         if not writes:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
@@ -157,7 +160,7 @@ def transaction(engines: Engines, *, writes: bool) -> Iterator[Connection]:
     Raises CatalogError, DiskError or DamageError for what the database does; errors of the body pass through.
     """
     engine = engines.write if writes else engines.read
-    with _turn(engines, writes):
+    with turn(engines, writes):
         try:
             with engine.connect() as connection, connection.begin():
                 yield connection
@@ -166,7 +169,8 @@ def transaction(engines: Engines, *, writes: bool) -> Iterator[Connection]:
 
 
 @contextmanager
-def _turn(engines: Engines, writes: bool) -> Iterator[None]:
+def turn(engines: Engines, writes: bool) -> Iterator[None]:
+    """The one writer's turn among the threads of this process. Raises CatalogError."""
     if not writes or engines.turn is None:
         yield
         return

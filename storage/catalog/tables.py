@@ -340,3 +340,51 @@ snapshots = Table(
     Column("log_index", BigInteger, nullable=False),
     Column("prefix", TEXT, nullable=False),
 )
+
+# A snapshot of which rows were redacted, by its manifest's digest, and the entry of the one that took its place.
+supersedings = Table(
+    "supersedings",
+    metadata,
+    Column("manifest", TEXT, primary_key=True),
+    Column("log_index", BigInteger, nullable=False),
+)
+
+# Content that is gone, or that must not be shown. All of it is made anew from log, tombstones and block list.
+redactions = Table(
+    "redactions",
+    metadata,
+    Column("log_index", ROW_ID, primary_key=True, autoincrement=False),
+    Column("state", TEXT, nullable=False),
+    Column("code", TEXT, nullable=False),
+    Column("authority", TEXT, nullable=False),
+    Column("scope", TEXT),
+)
+
+erased = Table(
+    "erased",
+    metadata,
+    Column("digest", TEXT, primary_key=True),
+    Column("log_index", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("record_id", TEXT),
+    Column("role", TEXT),
+    Column("entry", BigInteger),
+    Index("ix_erased_record_id", "record_id"),
+    Index("ix_erased_log_index", "log_index", "place"),
+)
+
+blocked = Table(
+    "blocked",
+    metadata,
+    Column("mark", TEXT, primary_key=True),
+    Column("log_index", BigInteger, nullable=False),
+)
+
+restrictions = Table(
+    "restrictions",
+    metadata,
+    Column("subject", TEXT, primary_key=True),
+    Column("log_index", BigInteger, nullable=False),
+    Column("code", TEXT),
+    Column("until", BigInteger),
+)

@@ -17,6 +17,8 @@ from storage.catalog.leases import Leases
 from storage.catalog.meta import Meta
 from storage.catalog.outlets import Outlets
 from storage.catalog.records import Records
+from storage.catalog.redactions import Redactions, Restrictions
+from storage.catalog.removals import Removals
 from storage.catalog.segments import Segments
 from storage.catalog.snapshots import Snapshots
 
@@ -86,6 +88,21 @@ class Tx:
     def snapshots(self) -> Snapshots:
         """Sealed datasets."""
         return Snapshots(self._connection)
+
+    @cached_property
+    def redactions(self) -> Redactions:
+        """What was erased, and what must not come back."""
+        return Redactions(self._connection)
+
+    @cached_property
+    def restrictions(self) -> Restrictions:
+        """What is not to be shown for now."""
+        return Restrictions(self._connection)
+
+    @cached_property
+    def removals(self) -> Removals:
+        """Taking rows away."""
+        return Removals(self._connection)
 
     def clear(self) -> None:
         """Empty every table, for a rebuild in place: sequence and log index begin anew."""

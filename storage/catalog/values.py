@@ -163,3 +163,36 @@ class PhotoMatch:
     row_id: int | None  # of the version (`Articles.by_row`); None where no version shows it
     position: int | None  # among the version's photos, from 0
     distance: int | None = None  # bits in which its hash differs from the one asked for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedactionRow:
+    """One logged redaction and how far it is."""
+
+    log_index: int
+    state: str  # pending | done
+    code: str
+    authority: str
+    scope: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErasedRow:
+    """One record that a redaction names, gone or about to go."""
+
+    digest: str  # record digest
+    log_index: int  # of the redaction entry
+    place: int  # among its targets
+    record_id: str | None
+    role: str | None  # in the entry that committed to it: response, conversion, ...
+    entry: int | None  # index of that entry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RestrictionRow:
+    """What is not to be shown for now."""
+
+    subject: str  # article id, or record id of a capture
+    log_index: int
+    code: str | None
+    until: int | None  # microseconds; None: until it is lifted

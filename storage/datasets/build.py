@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from schemas.canonical import dumps
 from schemas.checkpoints import Checkpoint, open_checkpoint
 from schemas.digests import Digest
 from schemas.entries import snapshot_entry
-from schemas.errors import AlreadyExists, CheckFailed, DamageError, InvalidValue, NotFound
+from schemas.errors import AlreadyExists, CatalogError, CheckFailed, DamageError, InvalidValue, NotFound
 from schemas.instants import to_micros
 from schemas.manifests import Column, Manifest, row_digest, rows_root
 from storage.archive import Archive
@@ -39,6 +40,7 @@ from storage.datasets.selection import Selection, check_name, choose
 from storage.disk import disk_errors
 from storage.log.sequencer import append
 from storage.segments import hash_stream
+from storage.withholding import withheld_among
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +75,9 @@ def build(archive: Archive, name: str, selection: Selection, *, out: Path | None
         row, version = _next(archive, name, selection, made)
         if row is None:
             manifest = _manifest(name, version, selection, note, head, made)
-            files = _describe(archive, manifest, made.facts, folder)
-            _put(archive, prefix_of(name, version), files, folder)
-            row = _seal(archive, manifest)
+            files = describe_all(archive, manifest, made.facts, folder)
+            put_all(archive, prefix_of(name, version), files, folder)
+            row = _seal(archive, manifest, files)
     if out is not None:
         export(archive, row, out)
     return row
@@ -105,7 +107,7 @@ def _write(archive: Archive, selection: Selection, tree_size: int, folder: Path)
         (folder / describe.DATA).parent.mkdir()
     writer = Writer((folder / describe.DATA).parent, cols)
     with archive.catalog.read() as tx:
-        chosen = choose(tx, selection, tree_size)
+        chosen = choose(tx, selection, tree_size, partial(withheld_among, archive))
         if not chosen.row_ids:
             raise NotFound("the selection names no article", remedy="widen it, or see `pressmark articles`")
         for row_id in chosen.row_ids:
@@ -171,32 +173,56 @@ def _manifest(name: str, version: str, selection: Selection, note: str, head: Ch
     )
 
 
-def _describe(archive: Archive, manifest: Manifest, facts: Facts, folder: Path) -> list[str]:
+def next_major(archive: Archive, name: str) -> str:
+    """The next free MAJOR version of a dataset."""
+    with archive.catalog.read() as tx:
+        majors = [int(row.version.partition(".")[0]) for row in tx.snapshots.all() if row.name == name]
+    major = max(majors, default=0) + 1
+    while any(archive.store.list(prefix_of(name, f"{major}.0.0"))):  # left by a stop
+        major += 1
+    return f"{major}.0.0"
+
+
+def describe_all(archive: Archive, manifest: Manifest, facts: Facts, folder: Path) -> list[str]:
     """Write what stands beside the rows; the names of all files, the manifest last."""
     creator = archive.settings.warcinfo.get("operator") or manifest.origin
     with disk_errors(f"cannot write {folder}"):
         (folder / MANIFEST).write_bytes(manifest.encode())
-        files = [_file(folder, path) for path in sorted(folder.rglob("*")) if path.is_file()]
+        files = [file_of(folder, path) for path in sorted(folder.rglob("*")) if path.is_file()]
         (folder / CROISSANT).write_bytes(describe.croissant(manifest, files, facts, creator))
         (folder / CARD).write_bytes(describe.card(manifest, facts, creator))
-        files += [_file(folder, folder / name) for name in (CROISSANT, CARD)]
+        files += [file_of(folder, folder / name) for name in (CROISSANT, CARD)]
         (folder / FILES).write_bytes(describe.files_json(files))
     return [*(file.name for file in files if file.name != MANIFEST), FILES, MANIFEST]
 
 
-def _file(folder: Path, path: Path) -> File:
+def file_of(folder: Path, path: Path) -> File:
+    """A file of a folder with length and digest."""
     with path.open("rb") as stream:
         sha256, length = hash_stream(stream)
     return File(name=path.relative_to(folder).as_posix(), length=length, sha256=sha256)
 
 
-def _put(archive: Archive, prefix: str, names: Sequence[str], folder: Path) -> None:
+def put_all(archive: Archive, prefix: str, names: Sequence[str], folder: Path) -> None:
+    """Put files of a folder, in this order. Raises StoreError."""
     for name in names:
         archive.store.put_file(prefix + name, folder / name)
 
 
-def _seal(archive: Archive, manifest: Manifest) -> SnapshotRow:
-    """Log a snapshot whose files are durable, and note it. Raises AlreadyExists where another build came first."""
+def _seal(archive: Archive, manifest: Manifest, files: Sequence[str]) -> SnapshotRow:
+    """Log a snapshot whose files are durable, and note it. Raises AlreadyExists where another build came first.
+
+    Where a redaction was logged since the rows were chosen, the files are erased again: raises CatalogError.
+    """
+    try:
+        return _log(archive, manifest)
+    except CatalogError:
+        for name in files:
+            archive.store.erase(prefix_of(manifest.name, manifest.version) + name)
+        raise
+
+
+def _log(archive: Archive, manifest: Manifest) -> SnapshotRow:
     entry = snapshot_entry(
         name=manifest.name,
         version=manifest.version,
@@ -206,6 +232,8 @@ def _seal(archive: Archive, manifest: Manifest) -> SnapshotRow:
     )
     with archive.catalog.begin() as tx:
         tx.log.lock()
+        if any(redaction.log_index >= manifest.tree_size for redaction in tx.redactions.all()):
+            raise CatalogError("a redaction was logged while the snapshot was built", remedy="run it again")
         known = tx.snapshots.get(manifest.name, manifest.version)
         if known is not None:
             if known.manifest_sha256 == str(manifest.sha256):

@@ -11,7 +11,7 @@ from storage.archive import Archive
 from storage.catalog.values import SnapshotRow
 from storage.datasets.describe import DATA, read_files_json
 from storage.datasets.parquet import read_rows
-from storage.datasets.places import FILES, find, local, read_manifest
+from storage.datasets.places import FILES, find_whole, local, read_manifest
 from storage.datasets.rows import Row
 
 _Keyed = tuple[tuple[Any, ...], Row]
@@ -23,7 +23,7 @@ def diff(archive: Archive, a: str, b: str) -> Iterator[str]:
     `-` only in a, `+` only in b, `~` in both with other values, in these columns. Raises NotFound for an unknown
     snapshot, DamageError.
     """
-    left, right = find(archive, a), find(archive, b)
+    left, right = find_whole(archive, a), find_whole(archive, b)
     return _merge(_rows(archive, left), _rows(archive, right))
 
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from schemas.canonical import dumps, loads
@@ -20,6 +21,7 @@ from schemas.manifests import Column, Manifest
 from storage.datasets.rows import PHOTO_TEXTS
 
 FILES_FORMAT: Final = "pressmark-files/1"
+REDACTED_FORMAT: Final = "pressmark-redacted-rows/1"
 DATA: Final = "data/articles-"  # what names of shards begin with
 COVERAGE: Final = "coverage.parquet"
 RIGHTS: Final = (
@@ -106,6 +108,7 @@ class Facts:
     languages: set[str] = field(default_factory=set)
     first_seen: str = ""  # of all rows, the earliest
     last_seen: str = ""  # of all rows, the latest
+    redacted: int = 0  # rows of which the digests alone are left
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take a row into account."""
@@ -144,6 +147,39 @@ def read_files_json(data: bytes) -> list[File]:
     if files_json(files) != data or len({file.name for file in files}) != len(files):
         raise InvalidValue("files.json has unknown fields, or names a file twice or out of order")
     return files
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedactedRow:
+    """What is left of a row that was redacted."""
+
+    at: int  # its place among the rows, from 0
+    digest: str  # its row digest, sha256:hex
+    entry: int  # index of the redaction in the log
+
+
+def redacted_json(rows: Sequence[RedactedRow]) -> bytes:
+    """`redacted.json`: where the digests of redacted rows stand among those of the rows that are left."""
+    listed = [{"at": row.at, "digest": row.digest, "entry": row.entry} for row in rows]
+    return dumps({"format": REDACTED_FORMAT, "rows": listed})
+
+
+def read_redacted(data: bytes) -> list[RedactedRow]:
+    """Read `redacted.json`. Raises InvalidValue."""
+    value = loads(data)
+    try:
+        if value["format"] != REDACTED_FORMAT:
+            raise InvalidValue("redacted.json is of an unknown format")
+        rows = [
+            RedactedRow(at=int(r["at"]), digest=str(strict_sha256(r["digest"])), entry=int(r["entry"]))
+            for r in value["rows"]
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidValue(f"redacted.json lacks or has a wrong field: {error}") from error
+    ascending = all(one.at < other.at for one, other in pairwise(rows))
+    if redacted_json(rows) != data or not ascending:
+        raise InvalidValue("redacted.json has unknown fields, or names places twice or out of order")
+    return rows
 
 
 def croissant(manifest: Manifest, files: Sequence[File], facts: Facts, creator: str) -> bytes:
@@ -289,10 +325,18 @@ def _front_matter(manifest: Manifest, facts: Facts) -> str:
 
 
 def _description(manifest: Manifest, facts: Facts) -> str:
+    if facts.redacted:
+        gone = f"{facts.redacted} of {manifest.rows} rows were redacted: `redacted.json` has their digests."
+        return f"{_of_rows(manifest, facts)} {gone}"
+    return _of_rows(manifest, facts)
+
+
+def _of_rows(manifest: Manifest, facts: Facts) -> str:
     return (
-        f"{manifest.rows} article versions of {len(facts.outlets)} news outlets, captured from {facts.first_seen} to "
-        f"{facts.last_seen} by the archive {manifest.origin} and sealed under the first {manifest.tree_size} entries "
-        f"of its log. Every row names the records that it was made from, and their digests."
+        f"{manifest.rows - facts.redacted} article versions of {len(facts.outlets)} news outlets, captured from "
+        f"{facts.first_seen} to {facts.last_seen} by the archive {manifest.origin} and sealed under the first "
+        f"{manifest.tree_size} entries of its log. Every row names the records that it was made from, and their "
+        f"digests."
     )
 
 

@@ -115,6 +115,16 @@ def read_rows(path: Path, columns: Sequence[Column]) -> Iterator[Row]:
         raise DamageError(f"{path.name} cannot be read as Parquet: {_line(error)}") from error
 
 
+def column_values(path: Path, name: str) -> Iterator[Any]:
+    """The values of one column, in the order of the rows. Raises DamageError."""
+    try:
+        with pq.ParquetFile(path) as source:
+            for batch in source.iter_batches(batch_size=GROUP_ROWS, columns=[name]):
+                yield from batch.column(0).to_pylist()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DamageError(f"{path.name} cannot be read as Parquet: {_line(error)}") from error
+
+
 def _plain(batch: Any, instants: Sequence[str]) -> Any:
     """The batch with instants as integers: Python's own conversion would ask for a zone database."""
     for name in instants:

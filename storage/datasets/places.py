@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from schemas.errors import DamageError, InvalidValue, NotFound, UsageError
+from schemas.errors import DamageError, InvalidValue, NotFound, UsageError, Withheld
 from schemas.manifests import Manifest
 from storage.archive import Archive
 from storage.blobs import CHUNK
@@ -20,11 +20,17 @@ MANIFEST: Final = "manifest.json"
 FILES: Final = "files.json"
 CROISSANT: Final = "croissant.json"
 CARD: Final = "README.md"
+#: In a version that took another's place: where the digests of redacted rows stand.
+REDACTED: Final = "redacted.json"
+
+
+#: What the keys of all datasets begin with.
+SNAPSHOTS: Final = "snapshots/"
 
 
 def prefix_of(name: str, version: str) -> str:
     """What the keys of a dataset's files begin with."""
-    return f"snapshots/{name}/{version}/"
+    return f"{SNAPSHOTS}{name}/{version}/"
 
 
 def find(archive: Archive, text: str, version: str | None = None) -> SnapshotRow:
@@ -34,6 +40,18 @@ def find(archive: Archive, text: str, version: str | None = None) -> SnapshotRow
         row = tx.snapshots.get(name, version or edition or None)
     if row is None:
         raise NotFound(f"no snapshot {text}{f'/{version}' if version else ''}", remedy="see `pressmark snapshot list`")
+    return row
+
+
+def find_whole(archive: Archive, text: str, version: str | None = None) -> SnapshotRow:
+    """As `find`, but of a version whose place another took. Raises Withheld."""
+    row = find(archive, text, version)
+    with archive.catalog.read() as tx:
+        newer = tx.snapshots.superseded(row)
+    if newer is not None:
+        raise Withheld(
+            f"rows of {row.name}/{row.version} were redacted", remedy=f"use {newer.name}/{newer.version}, without them"
+        )
     return row
 
 

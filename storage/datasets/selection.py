@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -69,6 +69,10 @@ class Selection:
         return (self.from_ is None or instant >= self.from_) and (self.to is None or instant < self.to)
 
 
+#: Why versions are not to be shown, by log index.
+Withheld = Callable[[Tx, list[VersionRow]], Mapping[int, str]]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
     """The versions of a dataset, in the order of its rows, and how many were left out why."""
@@ -77,10 +81,13 @@ class Chosen:
     left_out: Mapping[str, int]
 
 
-def choose(tx: Tx, selection: Selection, tree_size: int) -> Chosen:
+def choose(
+    tx: Tx, selection: Selection, tree_size: int, withheld: Withheld = lambda tx, rows: {}
+) -> Chosen:
     """The versions logged below `tree_size` that a selection names, by (outlet, article, version, log index).
 
-    A version is superseded where another extractor read the same capture later. Raises NotFound for an unknown outlet.
+    `withheld` says why versions are not to be shown, by log index. A version is superseded where another extractor read
+    the same capture later. Raises NotFound for an unknown outlet.
     """
     for outlet_id in selection.outlets:
         if tx.outlets.get(outlet_id) is None:
@@ -90,7 +97,7 @@ def choose(tx: Tx, selection: Selection, tree_size: int) -> Chosen:
     for row in _in_reach(tx, selection):
         if row.log_index >= tree_size:
             continue
-        reason = _reason(tx, row, selection, tree_size)
+        reason = withheld(tx, [row]).get(row.log_index) or _reason(tx, row, selection, tree_size)
         if reason is None:
             assert row.row_id is not None
             keys.append((row.outlet_id, row.article_id, row.version, row.log_index, row.row_id))

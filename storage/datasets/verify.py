@@ -18,9 +18,9 @@ from schemas.manifests import ROW_NONCE, Manifest, row_digest, rows_root
 from schemas.merkle import verify_consistency
 from storage.archive import Archive
 from storage.catalog.values import RecordRow, SnapshotRow
-from storage.datasets.describe import DATA, File, read_files_json
+from storage.datasets.describe import DATA, File, RedactedRow, read_files_json, read_redacted
 from storage.datasets.parquet import read_rows
-from storage.datasets.places import FILES, MANIFEST, find, local
+from storage.datasets.places import FILES, MANIFEST, REDACTED, find_whole, local
 from storage.datasets.rows import (
     Row,
     article_columns,
@@ -40,9 +40,10 @@ MAX_ROW_PROBLEMS: Final = 50
 def verify(archive: Archive, name: str, version: str | None = None) -> list[str]:
     """What is wrong with the snapshot NAME (or NAME/VERSION), in sentences; nothing where all holds.
 
-    Raises NotFound for an unknown snapshot, StoreError, CatalogError, DiskError where a place cannot be reached.
+    Raises NotFound for an unknown snapshot, Withheld for one whose place another took, StoreError, CatalogError,
+    DiskError where a place cannot be reached.
     """
-    return _Verification(archive, find(archive, name, version)).run()
+    return _Verification(archive, find_whole(archive, name, version)).run()
 
 
 class _Verification:
@@ -54,6 +55,7 @@ class _Verification:
         self._row_problems = 0
         self._digests: list[bytes] = []
         self._last_key: tuple[Any, ...] = ()
+        self._gone: list[RedactedRow] = []  # in ascending order of their places
 
     def run(self) -> list[str]:
         """All checks, from the log's side to the records'."""
@@ -63,9 +65,11 @@ class _Verification:
         self._check_entry()
         self._check_checkpoint(manifest)
         files = self._files()
+        self._gone = self._redacted(files)
         for file in files:
             if self._file_holds(file) and file.name.startswith(DATA):
                 self._check_shard(file, manifest)
+        self._pass_over()
         if len(self._digests) != manifest.rows:
             self._wrong(f"the files hold {len(self._digests)} rows, the manifest says {manifest.rows}")
         root = rows_root(self._digests)
@@ -101,9 +105,16 @@ class _Verification:
 
     def _check_entry(self) -> None:
         row = self._row
+        with self._archive.catalog.read() as tx:
+            supersedes = tx.snapshots.supersedes(row.log_index)
         try:
             wanted = snapshot_entry(
-                name=row.name, version=row.version, root=row.root, manifest=row.manifest_sha256, rows=row.rows
+                name=row.name,
+                version=row.version,
+                root=row.root,
+                manifest=row.manifest_sha256,
+                rows=row.rows,
+                supersedes=supersedes,
             )
             if self._archive.log.entry_bytes(row.log_index) != wanted.encode():
                 self._wrong(f"log entry {row.log_index} is not the one of this snapshot")
@@ -157,12 +168,36 @@ class _Verification:
             return False
         return True
 
+    def _redacted(self, files: list[File]) -> list[RedactedRow]:
+        """Rows that were redacted; each must be one that a redaction in the log speaks of."""
+        if not any(file.name == REDACTED for file in files):
+            return []
+        try:
+            rows = read_redacted(self._archive.store.get(self._row.prefix + REDACTED))
+        except NotFound:
+            return []  # told as missing
+        except InvalidValue as error:
+            self._wrong(f"{REDACTED} is damaged: {error.message}")
+            return []
+        with self._archive.catalog.read() as tx:
+            known = {row.log_index for row in tx.redactions.all()}
+        for row in rows:
+            if row.entry not in known:
+                self._wrong(f"{REDACTED} names log entry {row.entry}, which is no redaction")
+        return rows
+
+    def _pass_over(self) -> None:
+        """Take the digests of redacted rows where they stand."""
+        while self._gone and self._gone[0].at == len(self._digests):
+            self._digests.append(bytes.fromhex(self._gone.pop(0).digest.removeprefix("sha256:")))
+
     # -- rows
 
     def _check_shard(self, file: File, manifest: Manifest) -> None:
         try:
             with local(self._archive, self._row.prefix + file.name) as path:
                 for row in read_rows(path, manifest.columns):
+                    self._pass_over()
                     self._digests.append(row_digest(digested(row, manifest.digested_columns)))
                     self._check_row(row, manifest)
         except (DamageError, InvalidValue) as error:

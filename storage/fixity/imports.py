@@ -12,8 +12,11 @@ from storage.imports import ImportedFile
 from storage.segments import hash_stream
 
 
-def damage_of(store: BlobStore, file: ImportedFile) -> tuple[str, str] | None:
-    """(kind of finding, sentence) where the file is gone or changed; None where it is whole. Raises StoreError."""
+def damage_of(store: BlobStore, file: ImportedFile, sealed: tuple[str, int]) -> tuple[str, str] | None:
+    """(kind of finding, sentence) where the file is gone or changed; None where it is whole. Raises StoreError.
+
+    `sealed` is the (digest, length) that it must have: that of the import, or what a redaction left of it.
+    """
     what = "the imported file" if file.key is not None else "the external file"
     try:
         if file.key is not None:
@@ -27,6 +30,8 @@ def damage_of(store: BlobStore, file: ImportedFile) -> tuple[str, str] | None:
                 found = hash_stream(stream)
     except NotFound:
         return MISSING, f"{what} is gone, and the captures in it with it"
-    if found != (file.sha256, file.length):
+    if found != sealed and found == (file.sha256, file.length):
+        return DAMAGED, f"{what} is an unredacted copy: it is as it was before a redaction"
+    if found != sealed:
         return DAMAGED, f"{what} is not what was imported"
     return None

@@ -16,8 +16,9 @@ from typing import Final, TypeVar
 
 from schemas import canonical
 from schemas.entries import Entry
-from schemas.errors import DamageError, DiskError, StoreError
+from schemas.errors import DamageError, DiskError, InvalidValue, StoreError
 from schemas.outlets import Outlet
+from storage import blocklist
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import EntryRow, SegmentRow
@@ -31,8 +32,10 @@ from storage.fixity.snapshots import SnapshotAudit
 from storage.fixity.watch import check_memory, remember
 from storage.fixity.work import SegmentResult, check_segments
 from storage.imports import META, ImportedFile
+from storage.imports import PREFIX as IMPORTS
 from storage.log.fsck import check_log
 from storage.log.tree import PREFIX as LOG_PREFIX
+from storage.redaction.external import sealed_as
 from storage.repair import has_intact_copy, keys_of
 from storage.segments import name_of_key
 from storage.warc import OPEN_SUFFIX, SEALED_SUFFIX
@@ -248,7 +251,9 @@ class _Audit:
             with self._catalog.read() as tx:
                 rows = tx.log.entries(first, min(first + PAGE, stop))
                 entries = [(r, Entry.decode(r.body)) for r in rows if not self._findings.has(f"entry {r.index}")]
-                known = tx.records.digests({digest for _, entry in entries for digest in _digests(entry)})
+                wanted = {digest for _, entry in entries for digest in _digests(entry)}
+                known = tx.records.digests(wanted)
+                known |= tx.redactions.digests(wanted - known)
                 for row, entry in entries:
                     self._check_entry(tx, row, entry, known)
             self._progress("entries", min(first + PAGE, stop), stop)
@@ -258,7 +263,8 @@ class _Audit:
         for digest in _digests(entry):
             if digest not in known:
                 self._findings.add(MISSING, where, f"it commits to a record of digest {digest}, which is not here")
-        if entry.type == "segment" and tx.segments.get(entry.fields["name"]) is None:
+        imported = entry.type == "segment" and entry.fields["name"].startswith(IMPORTS)
+        if entry.type == "segment" and not imported and tx.segments.get(entry.fields["name"]) is None:
             self._findings.add(MISSING, where, f"the catalog lacks segment {entry.fields['name']}, which it seals")
         if entry.type == "snapshot" and tx.snapshots.get(entry.fields["name"], entry.fields["version"]) is None:
             name = f"{entry.fields['name']}/{entry.fields['version']}"
@@ -284,7 +290,9 @@ class _Audit:
             file = ImportedFile.from_json(canonical.loads(value.encode()))
             if file.key is not None:
                 self._imported_keys.add(file.key)
-            problem = damage_of(self._store, file)
+            with self._catalog.read() as tx:
+                sealed = sealed_as(tx, file.where, file)
+            problem = damage_of(self._store, file, sealed)
             if problem is not None:
                 self._findings.add(problem[0], file.where, problem[1])
 
@@ -301,14 +309,33 @@ class _Audit:
                 if tx.segments.get(name) is None:
                     self._findings.add(ORPHAN, f"open/{path.name}", "the catalog knows no such segment")
 
+    def _check_block_list(self, tx: Tx, key: str) -> None:
+        """A list of what must not come back must be that of a redaction, and hold what the catalog has."""
+        data = self._store.get(key)
+        index = _entry_of_list(data)
+        if index is None or key != blocklist.object_key(index) or tx.redactions.get(index) is None:
+            self._findings.add(DAMAGED, key, "it is not the block list of a redaction in the log")
+        elif blocklist.encode(index, tx.redactions.marks(index)) != data:
+            self._findings.add(DAMAGED, key, "the catalog has other marks than the block list")
+
     def _check_object(self, tx: Tx, key: str) -> None:
         if key.startswith(LOG_PREFIX) or key in self._snapshots.keys:
             return
         if key in self._imported_keys or key in self._anchors.keys:
             return
+        if key.startswith(blocklist.PREFIX):
+            self._check_block_list(tx, key)
+            return
         name = name_of_key(key)
         if name is None or tx.segments.get(name) is None:
             self._findings.add(ORPHAN, key, "the catalog knows no such object")
+
+
+def _entry_of_list(data: bytes) -> int | None:
+    try:
+        return blocklist.decode(data)[0]
+    except InvalidValue:
+        return None
 
 
 def _digests(entry: Entry) -> list[str]:

@@ -21,7 +21,7 @@ from storage.catalog.values import RecordRow, SegmentRow
 from storage.events import Event
 from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, Findings
 from storage.segments import CHUNK, object_key
-from storage.warc import Stored, read_member, read_segment
+from storage.warc import Stored, read_member, read_segment, tombstone_of
 
 #: A row and its record; a row whose record is damaged or gone (told already); a record that has no row.
 Pair = tuple[RecordRow | None, Stored | None]
@@ -199,10 +199,37 @@ class SegmentAudit:
         except InvalidValue as error:
             self._findings.add(DAMAGED, place, f"{stored.type} {stored.record_id}: {error.message}")
             return False
-        if row != wanted or (row.event_id is None and stored.type not in _ALONE):
+        stone = tombstone_of(stored)
+        if stone is not None:
+            self._check_tombstone(tx, row, stored, stone)
+        elif tx.redactions.by_digest(stored.ref.digest) is not None:
+            self._unredacted(tx, stored)
+        alone = stone is not None or stored.type in _ALONE
+        if row != wanted or (row.event_id is None and not alone):
             names = differing(row, wanted) or ["event_id"]
             self._findings.add(DAMAGED, f"record {row.record_id}", f"the catalog has another {', '.join(names)}")
         return self._findings.count() == before
+
+    def _check_tombstone(self, tx: Tx, row: RecordRow, stored: Stored, place: tuple[int, int]) -> None:
+        """A tombstone must be the one of a target of a redaction in the log: else it hides a record."""
+        target = tx.redactions.at(*place)
+        if target is None or target.record_id != stored.header("WARC-Refers-To"):
+            where = _place(row.segment, row.offset)
+            self._findings.add(DAMAGED, where, f"a tombstone that log entry {place[0]} does not ask for")
+
+    def _unredacted(self, tx: Tx, stored: Stored) -> None:
+        """A record that a redaction names still stands."""
+        erased = tx.redactions.by_digest(stored.ref.digest)
+        redaction = tx.redactions.get(erased.log_index) if erased is not None else None
+        if redaction is None:
+            return
+        place = _place(stored.ref.segment, stored.ref.offset)
+        if redaction.state == "done":
+            self._findings.add(
+                DAMAGED, place, f"an unredacted copy: log entry {redaction.log_index} says that it was erased"
+            )
+        else:
+            self._findings.notes.append(f"{place} waits to be erased (redaction {redaction.log_index})")
 
     # -- one event
 
@@ -234,6 +261,8 @@ class SegmentAudit:
             self._findings.add(MISSING, f"segment {row.name}", "the log has no entry for this sealed segment")
         if (sha256, length) in (logged, (row.sha256, row.length)) and logged != (row.sha256, row.length):
             self._findings.add(DAMAGED, f"segment {row.name}", "catalog and log name different digests for it")
+        elif (sha256, length) != (row.sha256, row.length) and sha256 in _superseded(tx, row.name):
+            self._findings.add(DAMAGED, where, "an unredacted copy: it is as it was before a redaction")
         elif (sha256, length) != (row.sha256, row.length):
             some = "though each record in it is whole" if intact else "see its records"
             self._findings.add(DAMAGED, where, f"its bytes are not those that were sealed, {some}")
@@ -277,6 +306,12 @@ def _in_log(tx: Tx, row: RecordRow, digest: str) -> bool:
     """True where the log commits to this digest for the row's event: then the row is wrong, not the record."""
     entry = tx.log.find(row.event_id) if row.event_id is not None else None
     return entry is not None and digest.encode() in entry.body
+
+
+def _superseded(tx: Tx, name: str) -> set[str]:
+    """Digests that a segment had before redactions."""
+    entries = (Entry.decode(row.body) for row in tx.log.about(name) if row.type == "segment")
+    return {entry.fields["supersedes"] for entry in entries if "supersedes" in entry.fields}
 
 
 def _logged(body: bytes) -> tuple[str, int] | None:

@@ -36,6 +36,9 @@ class SnapshotAudit:
         if row.log_index >= published:
             self._findings.notes.append(f"{where} waits for the next checkpoint; its rows were not read")
             return
+        with self._archive.catalog.read() as tx:
+            if tx.snapshots.superseded(row) is not None:
+                return  # rows of it were redacted: the manifest is what is left, by intent
         # Not before it is needed: most archives have no dataset, and the Parquet library is large.
         from storage.datasets.verify import verify
 
@@ -45,8 +48,15 @@ class SnapshotAudit:
     def _check_entry(self, row: SnapshotRow) -> None:
         where = f"snapshot {row.name}/{row.version}"
         try:
+            with self._archive.catalog.read() as tx:
+                supersedes = tx.snapshots.supersedes(row.log_index)
             wanted = snapshot_entry(
-                name=row.name, version=row.version, root=row.root, manifest=row.manifest_sha256, rows=row.rows
+                name=row.name,
+                version=row.version,
+                root=row.root,
+                manifest=row.manifest_sha256,
+                rows=row.rows,
+                supersedes=supersedes,
             )
         except InvalidValue as error:
             self._findings.add(DAMAGED, where, f"its row in the catalog is damaged: {error.message}")

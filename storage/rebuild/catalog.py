@@ -26,6 +26,7 @@ from schemas.instants import to_micros
 from schemas.merkle import leaf_hash
 from storage import events, fingerprints, imports
 from storage.archive import KEY_FILE, StorageSettings, entry_of, import_entry_of, version_row
+from storage.blocklist import BlockList
 from storage.catalog import Catalog, EntryRow, RecordRow, SnapshotRow, Tx, swap_in
 from storage.disk import disk_errors
 from storage.events import Event
@@ -35,6 +36,9 @@ from storage.log.signing import open_key
 from storage.log.tree import KEY_SUBJECT
 from storage.rebuild.evidence import Evidence
 from storage.rebuild.log import StoredLog, read_log
+from storage.rebuild.redactions import Redactions
+from storage.redaction.restrict import apply as apply_restriction
+from storage.redaction.restrict import subject_of
 from storage.segments import hash_stream, object_key
 from storage.stores import open_store
 from storage.warc import read_member
@@ -87,7 +91,7 @@ def rebuild(settings: StorageSettings, *, say: Callable[[str], None] = lambda se
     _, vkey = open_key(settings.directory / KEY_FILE, passphrase=settings.passphrase)
     log = read_log(store, vkey, settings.origin)
     with _new_catalog(settings.catalog_url) as catalog, catalog.begin() as tx:
-        work = _Rebuild(tx, evidence, say)
+        work = _Rebuild(tx, evidence, BlockList(settings.directory), say)
         work.run(log, settings.origin)
         reload_anchors(store, tx)
     for sentence in work.report.problems:
@@ -120,14 +124,17 @@ def _new_catalog(url: str) -> Iterator[Catalog]:
 class _Rebuild:
     """One run, in one transaction."""
 
-    def __init__(self, tx: Tx, evidence: Evidence, say: Callable[[str], None]) -> None:
-        self._tx, self._evidence, self._say = tx, evidence, say
+    def __init__(
+        self, tx: Tx, evidence: Evidence, blocklist: BlockList, say: Callable[[str], None]
+    ) -> None:
+        self._tx, self._evidence, self._blocklist, self._say = tx, evidence, blocklist, say
         self._latest = 0  # date of the last capture in the log's order: what follows was made after it
         self.report = RebuildReport()
 
     def run(self, log: StoredLog, origin: str) -> None:
         """Records, then what the log says of them, then what it does not say."""
         self._tx.clear()
+        self._redactions = Redactions(self._tx, self._evidence.store, log, self.report.problem)
         names = self._evidence.names()
         for name, _ in names:
             self._add_records(name)
@@ -148,6 +155,7 @@ class _Rebuild:
             rows = event.rows()
             self._tx.records.add(rows)
             self.report.records += len(rows)
+            self._note_tombstone(event)
             target = rows[0].target_uri or ""
             if event.kind == "other" and target.startswith(CHAIN_URN):
                 self._tx.meta.set(f"chain {target.removeprefix(CHAIN_URN)}", rows[0].record_id)
@@ -169,8 +177,14 @@ class _Rebuild:
             self._tx.log.commit_tree(size=log.head.size, root=log.head.root, epoch=epoch)
             self._tx.log.set_checkpoint(log.note.decode(), log.head.size)
 
+    def _note_tombstone(self, event: Event) -> None:
+        for view, ref in event.records:
+            self._redactions.found(view, ref)
+
     def _apply(self, index: int, entry: Entry) -> str | None:
         """Make the rows that an entry speaks of; its subject."""
+        if self._redactions.names(entry):
+            return self._redactions.describe(index, entry)
         if entry.type in ("capture", "attempt", "import", "article", "outlet"):
             return self._apply_event(index, entry)
         if entry.type == "segment":
@@ -183,6 +197,8 @@ class _Rebuild:
             return KEY_SUBJECT
         elif entry.type == "time":
             return f"{TIMESTAMPS}{entry.fields['size']}/{entry.fields.get('authority', '')}"
+        elif entry.type == "restriction":
+            return self._apply_restriction(index, entry)
         name = entry.fields.get("name")
         return name if isinstance(name, str) else None
 
@@ -230,7 +246,7 @@ class _Rebuild:
         identity = article.extractor.identity
         if self._tx.articles.find_version(article.id, identity, content_key(article)) is not None:
             return  # two workers read the same page at once, and one came first
-        number = len(self._tx.articles.versions(article.id, identity)) + 1
+        number = self._blocklist.next_version(self._tx, article.id, identity)
         row = self._tx.articles.add_version(version_row(event, article, capture, number, index))
         assert row.row_id is not None
         self._tx.captures.set_extraction(capture.id, "done", None, identity)
@@ -246,8 +262,23 @@ class _Rebuild:
             raise NotFound(f"conversion {event.id} refers to {capture_id}, which is no capture here")
         return Article.from_block(view.block), capture, main
 
+    def _apply_restriction(self, index: int, entry: Entry) -> str | None:
+        row = self._tx.records.by_digest(entry.records.get("resource", ""))
+        try:
+            if row is None:
+                raise NotFound("the record that says for what it holds is in no segment")
+            member = self._evidence.read(row.segment, row.offset, row.length)
+            subject = subject_of(read_member(member, name=row.segment, offset=row.offset).block)
+        except (InvalidValue, DamageError, NotFound) as error:
+            self.report.problem(f"log entry {index} (restriction): {error.message}")
+            return None
+        apply_restriction(self._tx, index, entry, subject)
+        return subject
+
     def _apply_segment(self, entry: Entry) -> None:
         name = entry.fields["name"]
+        if name.startswith(imports.PREFIX):
+            return  # a copy of an imported file, rewritten by a redaction
         self._known(name)
         self._tx.segments.sealed(
             name, object_key=object_key(name), length=entry.fields["length"], sha256=entry.fields["sha256"]
@@ -287,6 +318,8 @@ class _Rebuild:
                 prefix=prefix,
             )
         )
+        if "supersedes" in entry.fields:
+            self._tx.snapshots.supersede(entry.fields["supersedes"], index)
         self.report.snapshots += 1
         return f"{name}/{version}"
 
@@ -298,6 +331,8 @@ class _Rebuild:
         for row in self._tx.records.in_segment(name):
             if row.event_id is None or row.event_id in seen:
                 continue
+            if self._tx.redactions.by_digest(row.digest) is not None:
+                continue  # an unredacted copy: it is erased again at the next start
             seen = {row.event_id}  # records of one event stand together
             if self._tx.log.find(row.event_id) is None:
                 self._log_event(row.event_id)

@@ -16,6 +16,7 @@ from storage.warc.rules import (
     WARC_FIELDS,
 )
 from storage.warc.segments import KINDS, OPEN_SUFFIX, SEALED_SUFFIX, SegmentWriter, cut_tail, is_abandoned
+from storage.warc.tombstones import TOMBSTONE, Tombstone, plain_tombstone, tombstone_member, tombstone_of
 
 __all__ = [
     "HTTP_REQUEST",
@@ -27,17 +28,22 @@ __all__ = [
     "PROFILE_NOT_MODIFIED",
     "SEALED_SUFFIX",
     "TEXT_DNS",
+    "TOMBSTONE",
     "WARC_FIELDS",
     "Draft",
     "ScanEnd",
     "SegmentWriter",
     "Stored",
+    "Tombstone",
     "compress_member",
     "cut_tail",
     "encode_record",
     "is_abandoned",
     "new_record_id",
+    "plain_tombstone",
     "read_member",
     "read_segment",
     "scan_segment",
+    "tombstone_member",
+    "tombstone_of",
 ]

@@ -142,7 +142,25 @@ def restart(folder: Path, announce: Announce) -> None:
         _publish(archive, announce)
 
 
-STORIES: Final[dict[str, Callable[[Path, Announce], None]]] = {"crawl": crawl, "restart": restart}
+def take_down(folder: Path, announce: Announce) -> None:
+    """A redaction of the article at /1, where there still is one; what it left undone is told."""
+    from storage.redaction import Request, plan, redact
+
+    with Archive.open(later(folder, 1)) as archive:
+        recover(archive)
+        with archive.catalog.read() as tx:
+            row = tx.articles.by_url(f"{OUTLET.url}1")
+        if row is not None:
+            wanted = Request(id=row.article_id, code="court-order", authority="court", keep=("all",), note="asked")
+            outcome = redact(archive, plan(archive, wanted))
+            announce("redacted", str(outcome.entries[0]))
+
+
+STORIES: Final[dict[str, Callable[[Path, Announce], None]]] = {
+    "crawl": crawl,
+    "restart": restart,
+    "take_down": take_down,
+}
 
 
 # -- the test's side -----------------------------------------------------------------------------------------------

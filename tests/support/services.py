@@ -34,7 +34,8 @@ class Postgres:
 
         # Not under pytest's folder: as root, the server runs as another user, and would open all parents.
         self._folder = tempfile.TemporaryDirectory(prefix="pressmark-pg-")
-        self._server = postgres_server.get_server(Path(self._folder.name) / "data", cleanup_mode="delete")
+        self.data = Path(self._folder.name) / "data"
+        self._server = postgres_server.get_server(self.data, cleanup_mode="delete")
 
     def stop(self) -> None:
         """Stop the server and remove what it wrote."""
