@@ -58,6 +58,7 @@ class Crawler:
         self._busy: dict[str, HostBusy] = {}  # hosts whose work had to be put off
         self._places = asyncio.Semaphore(settings.concurrency)
         self._serving: set[str] = set()
+        self._reading: dict[str, asyncio.Task[None]] = {}  # the newest of each outlet
         self._left = settings.limit
 
     def now(self) -> int:
@@ -280,12 +281,17 @@ class Crawler:
                 tx.frontier.update_item(item.id, state="denied", next_due=None)
             return
         if capture.usable:
-            readers.add(asyncio.create_task(self._read_item(outlet, item, capture)))
+            before = self._reading.get(outlet.id)
+            task = asyncio.create_task(self._read_item(outlet, item, capture, before))
+            self._reading[outlet.id] = task
+            readers.add(task)
         else:
             self._settle(item, capture, None, new=False)
 
-    async def _read_item(self, outlet: Outlet, item: ItemState, capture: Capture) -> None:
-        version, new = await self.derive(outlet, capture)
+    async def _read_item(
+        self, outlet: Outlet, item: ItemState, capture: Capture, before: asyncio.Task[None] | None
+    ) -> None:
+        version, new = await self.derive(outlet, capture, before)
         self._settle(item, capture, version, new=new)
 
     def _settle(self, item: ItemState, capture: Capture, version: VersionRow | None, *, new: bool) -> None:
@@ -298,8 +304,14 @@ class Crawler:
 
     # -- leg 4: reading --------------------------------------------------------------------------------------------
 
-    async def derive(self, outlet: Outlet, capture: Capture) -> tuple[VersionRow | None, bool]:
-        """Extract the article of a capture and keep it: (version, whether it is new), or (None, False)."""
+    async def derive(
+        self, outlet: Outlet, capture: Capture, before: asyncio.Task[None] | None = None
+    ) -> tuple[VersionRow | None, bool]:
+        """Extract the article of a capture and keep it: (version, whether it is new), or (None, False).
+
+        `before` reads the capture before this one: pages are read side by side, their articles are logged in the order
+        of the captures, whatever the machine is busy with.
+        """
         try:
             body, headers = await asyncio.to_thread(self.archive.entity, capture)
             article = await self._extract(outlet, capture, body, headers)
@@ -315,6 +327,8 @@ class Crawler:
             self.tally.failed[code] += 1
             self.say(f"{outlet.id}: {capture.url} gave no article: {error}")
             return None, False
+        if before is not None and not before.done():
+            await asyncio.wait([before])
         version, new = await asyncio.to_thread(self.archive.deposit_article, article, capture)
         self.tally.versions += new
         self.tally.sightings += not new
