@@ -20,7 +20,6 @@ from schemas.articles import clean
 _AUTHOR: Final = (
     "article:author_name",
     "author",
-    "byl",
     "parsely-author",
     "article:author",
     "dc.creator",
@@ -29,10 +28,11 @@ _AUTHOR: Final = (
     "cxenseparse:author",
     "dable:author",
     "article.author",
-    "lrt_authors",
 )
 
 
+#: Fields of one's own that name authors: a prefix, then the word.
+_AUTHORS_FIELD: Final = re.compile(r"[a-z]{2,20}[_:.-](?:authors?|byline)")
 _BYLINE: Final = re.compile(
     r"(?:^|[-_\s])(?:by-?lines?|authors?|autor(?:en|es|in)?|auteurs?|writers?|reporters?|contributors?)(?:$|[-_\s])|"
     r"author[-_]?(?:names?|line|short)|byline|articleAuthor|authorName",
@@ -86,7 +86,8 @@ def _told_authors(sources: Sources) -> Iterator[tuple[tuple[str, ...], Found]]:
                 authors_of(raws),
                 Found(value=raws[0], source="jsonld", path=f"{linked.article.path}/author", raw=", ".join(raws)),
             )
-    for name in _AUTHOR:
+    others = (name for name in sources.meta if name not in _AUTHOR and _AUTHORS_FIELD.fullmatch(name))
+    for name in (*_AUTHOR, *others):
         raws = [
             clean(v)
             for v in sources.meta.get(name, ())

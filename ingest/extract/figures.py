@@ -269,7 +269,8 @@ def _short_apart(lines: Sequence[_Line]) -> tuple[list[_Line], list[_Line]]:
 
 
 _NO_CREDIT: Final = re.compile(
-    r"^(?:autoplay|meinung|opinion|von|by|por|par|foto|photo|video|audio|live|\d[\d:./ ]*|(?:von|by)\s.*\d{4}.*)$", re.I
+    r"^(?:autoplay|meinung|opinion|von|by|por|par|foto|photo|video|audio|live|video unavailable|"
+    r"\d[\d:./ ]*|(?:von|by)\s.*\d{4}.*)$", re.I
 )
 
 

@@ -16,7 +16,15 @@ from urllib.parse import urljoin, urlsplit
 from lxml.html import HtmlElement
 
 from ingest.extract.blocks import Block, away_reason
-from ingest.extract.figures import CAPTION_NAME, CREDIT_NAME, MAX_FIGURE_TEXT, PHOTO_TAGS, figure_words, words_beside
+from ingest.extract.figures import (
+    CAPTION_NAME,
+    CREDIT_NAME,
+    MAX_FIGURE_TEXT,
+    PHOTO_TAGS,
+    figure_words,
+    key_words,
+    words_beside,
+)
 from ingest.extract.jsonld import LinkedData, as_list, text_value
 from ingest.extract.page import class_words, path_of
 from schemas.articles import Photo, clean
@@ -321,6 +329,10 @@ def _offers(
     if not caption and not credit:
         caption, credit, path = words_beside(scope, keep_out)
     yield pair(caption, credit, "dom", path)
+    if caption and not credit:  # the figure holds the caption alone; the credit may stand right below it
+        said, credit, path = words_beside(scope, keep_out)
+        if credit and (not said or key_words(said) == key_words(caption)):
+            yield pair(None, credit, "dom", path)
     here = path_of(image)
     caption = next((v for n in _CAPTION_ATTRIBUTES if (v := clean(re.sub(r"<[^>]*>", " ", image.get(n) or "")))), None)
     credit = next((v for n in _CREDIT_ATTRIBUTES if (v := clean(image.get(n) or ""))), None)

@@ -32,7 +32,7 @@ _SEPARATOR: Final = re.compile(r"\s+(?:[|*–—•·-]|::)\s+|\s*[|｜ㅣ]\s*|(
 _LAST_PART: Final = re.compile(r"^(.{10,}?)\s*[-–—|·]\s*([^-–—|·]{1,24})$")
 #: Statements of the headline that are no field of Open Graph or of X: what a second field repeats was meant.
 _SECTION_FIELDS: Final = ("article:section", "section", "category", "content_category", "parsely-section")
-_OTHER_FIELDS: Final = ("title", "dc.title", "dcterms.title", "parsely-title", "sailthru.title", "hdl", "headline")
+_OTHER_FIELDS: Final = ("title", "dc.title", "dcterms.title", "parsely-title", "sailthru.title", "headline")
 
 
 def headline(tree: HtmlElement, hints: Sequence[str]) -> HtmlElement | None:

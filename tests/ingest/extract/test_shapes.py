@@ -167,3 +167,19 @@ def test_a_date_is_never_guessed() -> None:
     for shown in ("2 hours ago", "Yesterday", "24/02/2026", "Updated February 25, 2026", "Tuesday, 9:15"):
         page = f"<article><h1>{TITLE}</h1><span class=date>{shown}</span><div class=article-body>{TEXT}</div></article>"
         assert read(page).published is None, shown
+
+
+def test_a_credit_below_a_figure_that_holds_the_caption_alone() -> None:
+    caption = "Delegates on the quay before the doors were closed."
+    figure = (
+        f"<div class=lead-image><figure><img src=/a.jpg><figcaption><span class=caption>{caption}</span></figcaption>"
+        f"</figure><div class=image-data><div class=image-description>{caption}</div>"
+        "<div class=image-copyright>Reuters/Ada Lens</div></div></div>"
+    )
+    (photo,) = read(f"<article><h1>{TITLE}</h1>{figure}<div class=article-body>{TEXT}</div></article>").photos
+    assert (photo.caption, photo.credit, photo.photographers) == (caption, "Reuters/Ada Lens", ("Ada Lens",))
+
+
+def test_authors_in_a_field_of_ones_own() -> None:
+    body = f"<article><h1>{TITLE}</h1><div class=article-body>{TEXT}</div></article>"
+    assert read(body, "<meta name=harbour_authors content='Ada Quay'>").authors == ("Ada Quay",)
