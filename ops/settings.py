@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -108,6 +108,9 @@ class CrawlTable(_Table):
     )
     host_delay: Seconds = Field(default=2.0, description="seconds between two exchanges with one host")
     concurrency: Annotated[int, Field(ge=1, le=1024)] = Field(default=16, description="outlets served at a time")
+    images: Literal["none", "lead", "all"] = Field(
+        default="none", description="which images of an article are fetched: `none`, the `lead`, or `all`"
+    )
     recheck: tuple[Annotated[int, Field(gt=0)], ...] = Field(
         default=(1800, 10800, 86400, 604800, 2592000),
         description="seconds after its first capture at which a page is checked",
@@ -139,6 +142,9 @@ class ExtractTable(_Table):
         default=1, description="processes that read pages; 0: the crawler's"
     )
     max_seconds: SomeSeconds = Field(default=30.0, description="seconds for one page")
+    max_memory: Annotated[int, Field(ge=512 * MIB)] = Field(
+        default=2048 * MIB, description="bytes of address space of a process that reads pages"
+    )
 
 
 class LogTable(_Table):

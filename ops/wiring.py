@@ -191,6 +191,7 @@ def crawl_settings(settings: Settings, limit: int | None = None) -> CrawlSetting
         user_agent=settings.crawl.user_agent,
         host_delay=settings.crawl.host_delay,
         concurrency=settings.crawl.concurrency,
+        images=settings.crawl.images,
         recheck=settings.crawl.recheck,
         limit=limit,
     )
@@ -200,7 +201,10 @@ def extract_pool(settings: Settings) -> ExtractPool:
     """The processes that read pages."""
     from ingest.extract.worker import ExtractPool
 
-    return ExtractPool(workers=settings.extract.workers, max_seconds=settings.extract.max_seconds)
+    extract = settings.extract
+    return ExtractPool(
+        workers=extract.workers, max_seconds=extract.max_seconds, max_memory=extract.max_memory
+    )  # fmt: skip
 
 
 def make_crawler(

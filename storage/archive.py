@@ -30,7 +30,7 @@ from storage import codings, events, fingerprints, imports
 from storage.blobs import BlobStore
 from storage.blocklist import BlockList
 from storage.catalog import Catalog, Tx
-from storage.catalog.values import VersionRow
+from storage.catalog.values import ImageRow, VersionRow
 from storage.disk import disk_errors
 from storage.events import DraftView, Event
 from storage.lock import Presence
@@ -279,12 +279,19 @@ class Archive:
             assert row.row_id is not None
             tx.captures.set_extraction(capture.id, "done", None, article.extractor.identity)
             fingerprints.index_version(tx, row.row_id, article.text)
+            tx.images.add_photos(row.row_id, ((photo.position, photo.url) for photo in article.photos))
         return row
 
     def extraction_failed(self, capture: Capture, code: str, extractor: str) -> None:
         """Remember that a capture gave no article, and why."""
         with self._lock, self.catalog.begin() as tx:
             tx.captures.set_extraction(capture.id, "failed", code, extractor)
+
+    def note_image(self, row: ImageRow) -> None:
+        """Remember what was read in a captured image: derived, like the trace index, and made anew from the bytes."""
+        with self._lock, self.catalog.begin() as tx:
+            tx.images.add(row)
+            tx.captures.set_extraction(row.capture_id, "done", None, row.reader)
 
     def deposit_imports(self, drafts: Sequence[Draft]) -> int:
         """Keep metadata records on a stranger's file and on captures in it (`storage.imports`); how many were new.

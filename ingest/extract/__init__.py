@@ -89,8 +89,10 @@ def extract(
         )
     except ExtractionError:
         raise
-    except (RecursionError, MemoryError) as error:
-        raise ExtractionError(f"the page is too complex: {type(error).__name__}", code="too-complex") from error
+    except MemoryError as error:
+        raise ExtractionError("the page needs more memory than there is", code="out-of-memory") from error
+    except RecursionError as error:
+        raise ExtractionError("the page nests too deep for one of the steps", code="too-complex") from error
     except Exception as error:  # pages are hostile: whatever breaks costs this page, labelled, and nothing else
         raise ExtractionError(f"extraction broke: {type(error).__name__}: {error}", code="broken") from error
 

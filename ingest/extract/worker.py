@@ -1,14 +1,16 @@
-"""A pool of extractor processes: a page that breaks one, or takes too long, costs one article and nothing else.
+"""A pool of extractor processes: a page that breaks one, or asks too much of it, costs one article and nothing else.
 
 Each worker is a process of its own (spawned, so that nothing of the parent's state reaches extraction) that takes one
-page at a time over a pipe. One that passes its time or dies is killed and replaced; its page gives an ExtractionError.
-With `workers=0` extraction runs in the calling process: no isolation, no time limit, for single pages and tests.
+page or image at a time over a pipe. One that passes its time or dies is killed and replaced; what it was reading gives
+an ExtractionError, as does what needs more memory than a worker may have. With `workers=0` extraction runs in the
+calling process: no isolation, no limits, for single pages and tests.
 """
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import resource
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,11 +20,14 @@ from typing import Any, Final, Self
 
 from schemas.articles import Article, OutletRef
 from schemas.errors import ExtractionError
+from schemas.images import ImageReading
 
 #: Seconds that a worker gets to import its libraries before its first page counts against its time.
 START_SECONDS: Final = 60.0
 #: Seconds that a worker gets to end by itself when the pool closes.
 _END_SECONDS: Final = 2.0
+#: The code of what needs more memory than a worker may have.
+OUT_OF_MEMORY: Final = "out-of-memory"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,14 +42,26 @@ class Job:
     outlet: OutletRef | None = None
 
 
-Result = Article | ExtractionError
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageJob:
+    """What `ingest.images.read_image` takes: one image file."""
+
+    body: bytes  # entity body, transfer- and content-decoded
 
 
-def run_one(job: Job) -> Result:
-    """Extract one page here; errors as values."""
-    from ingest.extract import extract  # here, so that the parent of a pool need not load lxml
+Result = Article | ImageReading | ExtractionError
 
+
+def run_one(job: Job | ImageJob) -> Result:
+    """Read one page or image here; errors as values."""
+    # Loaded here, so that the parent of a pool need not load lxml, nor a pool without images their library.
     try:
+        if isinstance(job, ImageJob):
+            from ingest.images import read_image
+
+            return read_image(job.body)
+        from ingest.extract import extract
+
         return extract(
             body=job.body,
             url=job.url,
@@ -57,21 +74,48 @@ def run_one(job: Job) -> Result:
         return error
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, max_memory: int | None) -> None:
     """The loop of a worker: ready, then one result a job, until the pipe closes."""
-    import ingest.extract  # noqa: F401 - loaded before time counts
+    import ingest.extract  # noqa: F401 - loaded before time and memory count
 
+    _limit_memory(max_memory)
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
         pipe.send("ready")
-        while True:
-            job = pipe.recv()
-            if job is None:
-                return
-            result = run_one(job)
-            if isinstance(result, ExtractionError):
-                pipe.send((result.code, result.message, result.remedy))
-            else:
-                pipe.send(result)
+        while _serve_one(pipe):
+            pass
+
+
+def _serve_one(pipe: Connection) -> bool:
+    """Take one job and answer it; False where that was the last."""
+    try:
+        job = pipe.recv()
+        if job is None:
+            return False
+        result = run_one(job)
+        if not isinstance(result, ExtractionError):
+            pipe.send(result)
+            return True
+        answer = (result.code, result.message, result.remedy)
+    except MemoryError:  # taking the page or handing its article back took too much
+        answer = (OUT_OF_MEMORY, "it needs more memory than a worker may have", None)
+    if answer[0] != OUT_OF_MEMORY:
+        pipe.send(answer)
+        return True
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # so that there is room to say so
+    pipe.send(answer)
+    return False  # what a process took it seldom gives back whole: the next page gets a new one
+
+
+def _limit_memory(max_memory: int | None) -> None:
+    """Bound this process's address space, in bytes: what asks for more gets a MemoryError."""
+    if max_memory is None:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    bound = max_memory if hard == resource.RLIM_INFINITY else min(max_memory, hard)
+    with contextlib.suppress(OSError, ValueError):  # systems that know no such limit: time is bounded still
+        resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
 
 
 def _error(answer: tuple[str, str, str | None]) -> ExtractionError:
@@ -82,16 +126,18 @@ def _error(answer: tuple[str, str, str | None]) -> ExtractionError:
 class _Worker:
     """One process, its pipe, and what it does."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: Any, max_memory: int | None) -> None:
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True, name="pressmark-extract")
+        self.process = context.Process(
+            target=_serve, args=(theirs, max_memory), daemon=True, name="pressmark-extract"
+        )  # fmt: skip
         self.process.start()
         theirs.close()
         self.job: int | None = None
         self.ready = False
         self.deadline = time.monotonic() + START_SECONDS
 
-    def give(self, number: int, job: Job, seconds: float) -> None:
+    def give(self, number: int, job: Job | ImageJob, seconds: float) -> None:
         self.pipe.send(job)
         self.job = number
         self.deadline = time.monotonic() + seconds + (0 if self.ready else START_SECONDS)
@@ -109,11 +155,13 @@ class _Worker:
 
 
 class ExtractPool:
-    """Extracts pages in processes apart. A context manager; `close` ends the processes."""
+    """Reads pages and images in processes apart. A context manager; `close` ends the processes."""
 
-    def __init__(self, workers: int, max_seconds: float) -> None:
+    def __init__(self, workers: int, max_seconds: float, max_memory: int | None = None) -> None:
+        """`max_seconds` for one page; `max_memory` in bytes of address space for each process, None: unbounded."""
         self._size = max(0, workers)
         self._seconds = max_seconds
+        self._memory = max_memory
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
@@ -128,7 +176,7 @@ class ExtractPool:
         """Process ids of the workers that live."""
         return tuple(w.process.pid for w in self._workers if w.process.pid is not None)
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Result]:
+    def run(self, jobs: Iterable[Job | ImageJob]) -> Iterator[Result]:
         """One result a job, in the order of the jobs, as soon as it can be given.
 
         Jobs are taken from the iterable only as workers become free.
@@ -138,7 +186,7 @@ class ExtractPool:
             return
         yield from self._run(iter(jobs))
 
-    def _run(self, jobs: Iterator[Job]) -> Iterator[Result]:
+    def _run(self, jobs: Iterator[Job | ImageJob]) -> Iterator[Result]:
         done: dict[int, Result] = {}
         given = next_out = 0
         exhausted = False
@@ -160,11 +208,11 @@ class ExtractPool:
     def _free(self) -> _Worker | None:
         free = next((w for w in self._workers if w.job is None), None)
         if free is None and len(self._workers) < self._size:
-            free = _Worker(self._context)
+            free = _Worker(self._context, self._memory)
             self._workers.append(free)
         return free
 
-    def _give(self, worker: _Worker, number: int, job: Job, done: dict[int, Result]) -> None:
+    def _give(self, worker: _Worker, number: int, job: Job | ImageJob, done: dict[int, Result]) -> None:
         try:
             worker.give(number, job, self._seconds)
         except (OSError, ValueError, BrokenPipeError):
@@ -192,6 +240,9 @@ class ExtractPool:
         if answer == "ready":
             worker.ready = True
             worker.deadline = time.monotonic() + self._seconds
+            return
+        if isinstance(answer, tuple) and answer[0] == OUT_OF_MEMORY:
+            self._drop(worker, done, answer[1], OUT_OF_MEMORY)
             return
         number = worker.job
         if number is not None:

@@ -15,7 +15,7 @@ from typing import Final
 from PIL import features
 
 from ingest.images import claims, pixels
-from ingest.images.pixels import FORMATS, MAX_IMAGE_BYTES, MAX_PIXELS
+from ingest.images.pixels import FORMATS, MAX_IMAGE_BYTES, MAX_PIXELS, MAX_SIDE
 from schemas.articles import Extractor
 from schemas.errors import ExtractionError
 from schemas.images import HASH_CONTRAST, HASH_SIDE, ImageReading, format_hash
@@ -69,6 +69,8 @@ def read_image(body: bytes) -> ImageReading:
 
 def _read(body: bytes) -> ImageReading:
     with pixels.opened(body) as image:
+        if not all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in image.size):
+            raise ExtractionError("the image's head claims a size that none can have", code="not-an-image")
         hashed, problem = pixels.hash_of(image)  # first: a PNG's last chunks are read with its pixels
         found, broken = claims.claims_of(image, body)
         return ImageReading(

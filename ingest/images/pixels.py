@@ -43,6 +43,8 @@ MAX_IMAGE_BYTES: Final = 64 * 1024 * 1024
 #: Pixels that are decoded: at 4 bytes each, and 4 more for a copy, half a gigabyte. A camera's largest photo has 61
 #: million; a "bomb" of a few kilobytes can claim billions.
 MAX_PIXELS: Final = 64_000_000
+#: Pixels of a side that a head may claim: PNG's bound, the widest of the formats'; a BigTIFF can claim 2**64.
+MAX_SIDE: Final = 2**31 - 1
 #: EXIF tag: how the stored pixels are to be turned.
 _ORIENTATION: Final = 0x0112
 _TURNS: Final = {

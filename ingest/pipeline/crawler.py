@@ -13,17 +13,19 @@ from typing import Final
 from ingest import frontier
 from ingest.batches import Batcher
 from ingest.extract import EXTRACTOR
-from ingest.extract.worker import ExtractPool, Job
+from ingest.extract.worker import ExtractPool, ImageJob, Job, Result
 from ingest.gates import HostBusy
 from ingest.outlets import unwatched
 from ingest.pipeline.announce import announced, listing_of, wanted
 from ingest.pipeline.fetching import Fetcher
+from ingest.pipeline.images import Pictures
 from ingest.pipeline.values import CrawlSettings, Tally, settled, words_of
 from ingest.recorder import Recorder
 from schemas.articles import Article, OutletRef
 from schemas.captures import Capture, Context, Role
 from schemas.errors import ExtractionError, InvalidValue, Refused, SegmentElsewhere
 from schemas.frontier import Item, ItemState, SourceState
+from schemas.images import ImageReading
 from schemas.instants import to_micros
 from schemas.outlets import Outlet
 from schemas.urls import article_key
@@ -54,7 +56,11 @@ class Crawler:
         self.tally = Tally()
         self.stopping = asyncio.Event()
         self._fetcher = Fetcher(archive, settings, recorder, tally=self.tally, stopping=self.stopping, say=say)
-        self._reader: Batcher[Job, Article | ExtractionError] = Batcher(lambda jobs: list(pool.run(jobs)))
+        self._reader: Batcher[Job | ImageJob, Result] = Batcher(lambda jobs: list(pool.run(jobs)))
+        self._pictures = Pictures(
+            archive, self._fetcher, self._read_image, mode=settings.images, tally=self.tally, stopping=self.stopping,
+            say=say,
+        )  # fmt: skip
         self._busy: dict[str, HostBusy] = {}  # hosts whose work had to be put off
         self._places = asyncio.Semaphore(settings.concurrency)
         self._serving: set[str] = set()
@@ -293,6 +299,8 @@ class Crawler:
     ) -> None:
         version, new = await self.derive(outlet, capture, before)
         self._settle(item, capture, version, new=new)
+        if version is not None:
+            await self._pictures.fetch_for(outlet, capture, version, new=new)
 
     def _settle(self, item: ItemState, capture: Capture, version: VersionRow | None, *, new: bool) -> None:
         """Note how it went and when to look again."""
@@ -348,10 +356,16 @@ class Crawler:
         result = await self._reader.put(job)
         if isinstance(result, ExtractionError):
             raise result
+        assert isinstance(result, Article)
+        return result
+
+    async def _read_image(self, job: ImageJob) -> ImageReading | ExtractionError:
+        result = await self._reader.put(job)
+        assert not isinstance(result, Article)
         return result
 
     async def derive_pending(self, outlets: Sequence[str] | None = None) -> int:
-        """Read captures that no article was made of yet (a stop, or a rebuild, came between); how many."""
+        """Read captures that no article was made of yet (a stop, or a rebuild, came between), and images; how many."""
         tried: set[str] = set()
         with self.archive.catalog.read() as tx:
             known = {o.id: o for o in tx.outlets.all(removed=True)}
@@ -367,7 +381,7 @@ class Crawler:
                 item = self._unsettled(capture) if capture.kind != "import" else None
                 if item is not None:
                     self._settle(item, capture, version, new=new)
-        return len(tried)
+        return len(tried) + await self._pictures.read_pending(outlets)
 
     def _unsettled(self, capture: Capture) -> ItemState | None:
         """The item of a capture, where it knows of none as new: the stop came between keeping and noting it.

@@ -14,6 +14,7 @@ from ingest.extract import EXTRACTOR
 from ingest.extract.worker import ExtractPool, Job
 from schemas.articles import Article
 from schemas.errors import DamageError, ExtractionError, InvalidValue, NotFound, SegmentElsewhere
+from schemas.images import ImageReading
 from storage.archive import Archive
 from storage.catalog.values import VersionRow
 
@@ -54,6 +55,7 @@ def rederive(archive: Archive, pool: ExtractPool, progress: Callable[[str, int, 
 
     for result in pool.run(jobs()):
         row, block = waiting.pop(0)
+        assert not isinstance(result, ImageReading)  # pages went in
         if isinstance(result, ExtractionError):
             found.differing.append((_place(row), f"reading its capture again gives no article: {result.message}"))
         elif result.block() != block:

@@ -20,6 +20,7 @@ class CrawlSettings:
     host_delay: float = 2.0  # seconds between exchanges with one host
     concurrency: int = 16  # outlets that are served at the same time
     recheck: tuple[int, ...] = (1800, 10800, 86400, 604800, 2592000)  # seconds after the first capture
+    images: str = "none"  # which images of an article are fetched: none | lead | all
     limit: int | None = None  # article pages to fetch at most
 
 
@@ -33,7 +34,8 @@ class Tally:
     discovered: int = 0
     versions: int = 0  # new article versions
     sightings: int = 0  # captures whose text was known already
-    failed: Counter[str] = field(default_factory=Counter)  # pages that gave no article, by reason
+    images: int = 0  # captured images that were read
+    failed: Counter[str] = field(default_factory=Counter)  # pages and images that gave nothing, by reason
 
 
 def settled(item: ItemState, capture: Capture, *, now: int, schedule: Sequence[int], changed: bool) -> dict[str, Any]:

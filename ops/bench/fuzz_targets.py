@@ -21,6 +21,7 @@ from ingest.discover import sources
 from ingest.manners import MAX_RULES, Robots
 from ingest.recorder.cookies import MAX_SENT, Cookies
 from ingest.recorder.framing import Framer
+from ops.bench import fuzz_pages
 from schemas.captures import Ending
 from schemas.errors import DamageError, InvalidValue
 from schemas.http1 import parse_request, parse_response
@@ -347,6 +348,20 @@ TARGETS: Final = {
                 b"%2F",
                 b"*$",
             ),
+        ),
+        Target(
+            name="page",
+            check=fuzz_pages.check_page,
+            seeds=fuzz_pages.PAGES,
+            words=fuzz_pages.PAGE_WORDS,
+            max_length=32_768,
+        ),
+        Target(
+            name="image",
+            check=fuzz_pages.check_image,
+            seeds=fuzz_pages.IMAGES,
+            words=fuzz_pages.IMAGE_WORDS,
+            max_length=16_384,
         ),
     )
 }

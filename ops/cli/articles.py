@@ -124,10 +124,29 @@ def printed(archive: Archive, row: VersionRow) -> dict[str, Any]:
         "segment": record.segment if record else None,
         "offset": record.offset if record else None,
     }
+    if pictures := _images(archive, row):
+        value["images"] = pictures
     if capture is not None and capture.kind == "import":
         value["capture"]["claimed_captured"] = capture.hints.get("claimed_captured")
     head = {k: value.pop(k) for k in ("id", "version", "log_index")}
     return {**head, **value}
+
+
+def _images(archive: Archive, row: VersionRow) -> list[dict[str, Any]]:
+    """What was read in the captured images of a version's photos."""
+    with archive.catalog.read() as tx:
+        found = tx.images.for_version(row.row_id) if row.row_id is not None else []
+    return [
+        {
+            "position": position,
+            "url": image.url,
+            "capture": image.capture_id,
+            "date": rfc3339(from_micros(image.date)),
+            "payload_digest": image.payload_digest,
+            **jsonlib.loads(image.reading),
+        }
+        for position, image in found
+    ]
 
 
 def _line(row: VersionRow) -> None:
@@ -137,7 +156,9 @@ def _line(row: VersionRow) -> None:
 
 def show(
     id: Annotated[str, typer.Argument(metavar="ID|URL", help="Article id (ID@VERSION for an older one) or its URL.")],
-    versions: Annotated[bool, typer.Option("--versions", help="All versions, a line each.")] = False,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="All versions, a line each, by whichever extractor.")
+    ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="What changed from version to version.")] = False,
     evidence: Annotated[bool, typer.Option("--evidence", help="Where in the page each value stood.")] = False,
     archive: ArchiveDir = None,
@@ -150,11 +171,13 @@ def show(
         row = find(opened_archive, id)
         refuse_restricted(opened_archive, version=row)
         with opened_archive.catalog.read() as tx:
-            history = tx.articles.versions(row.article_id, row.extractor)
-        history = [version for version in history if _held(opened_archive, version) is None]
+            every = tx.articles.versions(row.article_id)
+        every = [version for version in every if _held(opened_archive, version) is None]
+        history = [version for version in every if version.extractor == row.extractor]
         if versions:
-            for version in history:
-                emit(printed(opened_archive, version)) if json else _version_line(version)
+            several = len({version.extractor for version in every}) > 1
+            for version in every:
+                emit(printed(opened_archive, version)) if json else _version_line(version, by=several)
         elif diff:
             _print_diff(history, as_json=json)
         elif json:
@@ -182,9 +205,12 @@ def find(archive: Archive, text: str) -> VersionRow:
     return row
 
 
-def _version_line(row: VersionRow) -> None:
+def _version_line(row: VersionRow, *, by: bool) -> None:
+    """One version; with `by` also who read it: what another extractor made is a derivation, with numbers of its own."""
     seen = f"{rfc3339(from_micros(row.first_seen))} .. {rfc3339(from_micros(row.last_seen))}"
-    tell(f"v{row.version}  log {row.log_index:6}  first captured here {seen}  {row.title or '(no title)'}")
+    made = jsonlib.loads(row.block)["extractor"] if by else {}
+    reader = f"  by {made['name']} {made['version']} ({row.extractor})" if by else ""
+    tell(f"v{row.version}  log {row.log_index:6}  first captured here {seen}{reader}  {row.title or '(no title)'}")
 
 
 def _readable(row: VersionRow) -> list[str]:
@@ -236,6 +262,7 @@ def _print_article(value: dict[str, Any], *, evidence: bool) -> None:
                 tell(f"{'  ' + key:20} {', '.join(photo[key])}")
     if evidence:
         _print_evidence(value["evidence"])
+        _print_images(value.get("images", []))
         return
     tell("")
     for paragraph in value["paragraphs"]:
@@ -249,6 +276,21 @@ def _print_evidence(evidence: dict[str, Any]) -> None:
         where = f"{span['start']}..{span['end']} {span['via']}" if span else "-"
         raw = " ".join((item["raw"] or "(as the value)").split())
         tell(f"  {name:24} {item['source']:7} {item['path']}  [{where}]  {raw[:160]}")
+
+
+def _print_images(images: list[dict[str, Any]]) -> None:
+    """The captured images of the photos, and the credit lines that stand inside them."""
+    for image in images:
+        tell(f"\nimage of photos/{image['position']} (field, source, place, bytes of the image file, raw):")
+        tell(f"  {'capture':24} {image['capture']}  {image['date']}")
+        tell(f"  {'file':24} {image['media_type']} {image['width']} x {image['height']}  {image['payload_digest']}")
+        tell(f"  {'perceptual hash':24} {image['phash'] or '-'}")
+        for problem in image["problems"]:
+            tell(f"  {'not read':24} {problem}")
+        for claim in image["claims"]:
+            span = claim["span"]
+            where = f"{span['start']}..{span['end']} {span['via']}" if span else "-"
+            tell(f"  {claim['field']:24} {claim['source']:7} {claim['path']}  [{where}]  {claim['raw'][:160]}")
 
 
 def text_file(path: str, limit: int) -> str:

@@ -126,6 +126,7 @@ def report(tally: Tally, *, as_json: bool) -> None:
                 "discovered": tally.discovered,
                 "versions": tally.versions,
                 "sightings": tally.sightings,
+                "images": tally.images,
                 "failed": dict(tally.failed),
             }
         )
@@ -133,6 +134,8 @@ def report(tally: Tally, *, as_json: bool) -> None:
     roles = ", ".join(f"{n} {role}" for role, n in sorted(tally.fetched.items())) or "nothing"
     tell(f"captured: {roles}")
     tell(f"articles: {tally.versions} new versions, {tally.sightings} seen again; {tally.discovered} URLs discovered")
+    if tally.images:
+        tell(f"images: {tally.images} read")
     for title, counts in (
         ("attempts without an answer", tally.attempts),
         ("other answers", tally.statuses),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.cli.common import ArchiveDir, AsJson, emit, say, settings_of, tell, write_file
+from schemas.captures import Role
 from schemas.errors import CheckFailed, UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def _stale(settings: Settings, *, as_json: bool) -> None:
     import asyncio
 
     from ingest.extract import EXTRACTOR
+    from ingest.images import READER
     from ops.wiring import crawl_lock, extract_pool, make_crawler, open_archive
 
     with (
@@ -106,6 +108,7 @@ def _stale(settings: Settings, *, as_json: bool) -> None:
     ):
         with archive.catalog.begin() as tx:
             marked = tx.captures.mark_stale(EXTRACTOR.identity)
+            marked += tx.captures.mark_stale(READER.identity, Role.IMAGE)
         say(f"{marked} captures were read by another extractor")
 
         async def read_again() -> int:

@@ -40,7 +40,7 @@ def _finish(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         emit({"captures": captures, "articles": articles, "items": items, "read": read})
     else:
-        tell(f"{captures} captures, {articles} articles, {items} known URLs; {read} pages read again")
+        tell(f"{captures} captures, {articles} articles, {items} known URLs; {read} read again")
 
 
 async def _derive(archive: Archive, settings: Settings, pool: object) -> int:

@@ -53,7 +53,7 @@ class Captures(Queries):
     def add(self, capture: Capture) -> Capture:
         """Acknowledge a capture or attempt whose records are durable; gives it its `seq`.
 
-        An article's page that is `usable` starts with extraction pending, everything else with none.
+        An article's page or an image that is `usable` starts with extraction pending, everything else with none.
         """
         return self.add_many([capture])[0]
 
@@ -129,11 +129,12 @@ class Captures(Queries):
         if done.rowcount == 0:
             raise NotFound(f"the catalog knows no capture {capture_id}", remedy="run `pressmark rebuild`")
 
-    def mark_stale(self, extractor: str) -> int:
-        """Let captures that another extractor read, or failed at, be read again; how many."""
+    def mark_stale(self, extractor: str, role: Role = Role.ARTICLE) -> int:
+        """Let captures of a role that another extractor read, or failed at, be read again; how many."""
         done = self._connection.execute(
             update(captures)
             .where(captures.c.extraction.in_(("done", "failed")), captures.c.extractor != extractor)
+            .where(captures.c.role == role.value)
             .values(extraction="pending", extraction_code=None)
         )
         return int(done.rowcount)
@@ -150,11 +151,13 @@ class Captures(Queries):
         query = select(*columns, func.count()).where(captures.c.role == Role.ARTICLE.value).group_by(*columns)
         return {(row[0], row[1]): row[2] for row in self._connection.execute(query)}
 
-    def pending(self, limit: int, outlets: Sequence[str] | None = None) -> list[Capture]:
-        """Article captures that wait for extraction, oldest first."""
+    def pending(
+        self, limit: int, outlets: Sequence[str] | None = None, role: Role = Role.ARTICLE
+    ) -> list[Capture]:
+        """Captures of a role (articles or images) that wait to be read, oldest first."""
         query = (
             select(captures)
-            .where(captures.c.extraction == _IS_PENDING, captures.c.role == Role.ARTICLE.value)
+            .where(captures.c.extraction == _IS_PENDING, captures.c.role == role.value)
             .order_by(captures.c.seq)
             .limit(limit)
         )
@@ -194,7 +197,7 @@ def _row_of(capture: Capture) -> tuple[Any, ...]:
         capture.log_index,
         words(capture.hints),
         clean(capture.item_url),
-        "pending" if capture.role is Role.ARTICLE and capture.usable else "none",
+        "pending" if capture.role in (Role.ARTICLE, Role.IMAGE) and capture.usable else "none",
         None,  # extraction_code
         None,  # extractor
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Row, distinct, func, insert, or_, select
+from sqlalchemy import Row, distinct, func, or_, select
 
 from schemas.errors import InvalidValue
 from schemas.images import BANDS, MAX_DISTANCE, bands, distance, near_bands, parse_hash
@@ -37,7 +37,7 @@ class Images(Queries):
             except InvalidValue:
                 continue
         if rows:
-            self._connection.execute(insert(photos), rows)
+            self._connection.execute(self._insert(photos).on_conflict_do_nothing(), rows)
 
     def add(self, row: ImageRow) -> None:
         """Keep what one reader read in one capture; what is known already stays."""
@@ -49,6 +49,12 @@ class Images(Queries):
     def get(self, capture_id: str) -> list[ImageRow]:
         """What was read in a capture, by every reader."""
         return self._list(select(*_COLUMNS).where(images.c.capture_id == capture_id).order_by(images.c.reader))
+
+    def newest(self, url: str) -> ImageRow | None:
+        """What was read in the newest readable capture of the image at an address."""
+        query = select(*_COLUMNS).where(images.c.url == url).order_by(images.c.date.desc()).limit(1)
+        found = self._list(query)
+        return found[0] if found else None
 
     def same_bytes(self, payload_digest: str, reader: str) -> ImageRow | None:
         """What this reader read in other captures of the same bytes."""

@@ -150,7 +150,7 @@ class ImageRow:
     reader: str  # short identity of who read it
     url: str  # as it was asked for, before redirects, in normal form: a photo's address
     date: int  # of the capture
-    payload_digest: str
+    payload_digest: str  # sha256:hex of the file as it decodes: the record's, where no content-encoding wraps it
     phash: str | None  # 16 hex digits
     reading: str  # schemas.images.ImageReading as canonical JSON
 

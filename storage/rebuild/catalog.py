@@ -251,6 +251,7 @@ class _Rebuild:
         assert row.row_id is not None
         self._tx.captures.set_extraction(capture.id, "done", None, identity)
         fingerprints.index_version(self._tx, row.row_id, article.text)
+        self._tx.images.add_photos(row.row_id, ((photo.position, photo.url) for photo in article.photos))
         self.report.versions += 1
 
     def _derived(self, event: Event) -> tuple[Article, Capture, RecordRow]:

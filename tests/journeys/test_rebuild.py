@@ -58,7 +58,7 @@ def the_same_is_known(stage: Stage, lose: Callable[[], None]) -> None:
     assert {name for name in before if before[name] != after[name]} == set()
     assert identity(stage.articles()) == identity(articles)
     stage.audit()
-    assert "pages read again" in said.out
+    assert "read again" in said.out
 
 
 def test_a_deleted_sqlite_catalog_is_rebuilt(crawled: Stage) -> None:

@@ -193,6 +193,16 @@ def test_what_is_no_photo_is_labelled(body: bytes, code: str) -> None:
     assert raised.value.code == code
 
 
+@pytest.mark.parametrize("side", [0, 1 << 53, (1 << 64) - 1])
+def test_a_size_that_none_can_have_is_labelled(side: int) -> None:
+    tags = [(0x0100, side), (0x0101, 40), (0x0106, 1), (0x0111, 8), (0x0117, 40)]
+    entries = b"".join(struct.pack("<HHQQ", tag, 16, 1, value) for tag, value in tags)  # type 16: 64 bits
+    body = b"II\x2b\0\x08\0\0\0" + struct.pack("<Q", 16) + struct.pack("<Q", len(tags)) + entries + b"\0" * 8
+    with pytest.raises(ExtractionError) as raised:
+        read_image(body)
+    assert raised.value.code in ("not-an-image", "broken")
+
+
 @pytest.mark.parametrize("size", [(31, 200), (200, 31), (1, 1)])
 def test_an_icon_has_no_look(size: tuple[int, int]) -> None:
     assert read_image(saved(picture().resize(size), "PNG")).problems == ("too-small",)
