@@ -1,20 +1,29 @@
 """A fragment held against a text: which runs of letters they share, and where. Pure.
 
 Both come as letter sequences (`storage.fingerprints` says what a letter is), so white space, case, quotes and entities
-do not count. Which texts are worth comparing is left to the caller.
+do not count. Short pieces of the fragment are looked for in the text and extended to both sides, which takes time in
+proportion to the fragment, not to the product of both. Which texts are worth comparing is left to the caller.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-#: Letters of a seed; every shared run of at least 2 * SEED - 1 letters holds one that is looked up.
-SEED: Final = 12
-#: Letters of the shortest run that is reported: below it, runs are shared by chance.
+#: Letters of a piece that is looked for, and how far apart pieces begin: a run of SEED + STRIDE - 1 holds one.
+SEED: Final = 8
+STRIDE: Final = 4
+#: Letters of the shortest run that is reported by itself: below it, runs are shared by chance.
 MIN_RUN: Final = 20
-#: Places of one seed in a text that are tried; a text that repeats itself more gains nothing.
-MAX_PLACES: Final = 32
+#: Letters of the shortest run that is reported beside another one: what is left between edited words.
+MIN_PART: Final = 10
+#: Letters by which neighbouring runs may be shifted against each other, or apart, and still be one edited passage.
+MAX_SHIFT: Final = 64
+#: Places of one piece in a text that are tried; a text that repeats itself more gains nothing.
+MAX_PLACES: Final = 16
+#: Letters of a fragment from which on the text's pieces are put in a table instead of being searched for.
+LONG: Final = 2000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,37 +40,103 @@ class Run:
         return self.start + self.length
 
 
-def seeds(text: str) -> dict[str, list[int]]:
-    """Where seeds stand in a text, at every SEED-th letter."""
-    places: dict[str, list[int]] = {}
-    for at in range(0, len(text) - SEED + 1, SEED):
-        found = places.setdefault(text[at : at + SEED], [])
-        if len(found) < MAX_PLACES:
-            found.append(at)
-    return places
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passage:
+    """Runs that follow each other in both with little between them: one passage, some words of it edited."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def shared(self) -> int:
+        """Letters that both have."""
+        return sum(run.length for run in self.runs)
+
+    @property
+    def extent(self) -> int:
+        """Letters of the fragment from its first run to the end of its last."""
+        return self.runs[-1].end - self.runs[0].start
 
 
 def align(fragment: str, text: str) -> list[Run]:
-    """The longest shared runs that do not overlap in the fragment, in its order. Linear for texts of words."""
-    places = seeds(text)
+    """The longest shared runs that do not overlap in the fragment, in its order.
+
+    A run shorter than MIN_RUN stands only in a passage that has MIN_RUN letters in all.
+    """
+    return [run for passage in passages(fragment, text) for run in passage.runs]
+
+
+def passages(fragment: str, text: str) -> list[Passage]:
+    """The runs of `align`, those of one edited passage together."""
+    found: list[list[Run]] = []
+    for run in _runs(fragment, text):
+        if found and _continues(found[-1][-1], run):
+            found[-1].append(run)
+        else:
+            found.append([run])
+    whole = (Passage(runs=tuple(runs)) for runs in found)
+    return [passage for passage in whole if passage.shared >= MIN_RUN]
+
+
+def _continues(before: Run, run: Run) -> bool:
+    apart, other = run.start - before.end, run.other - (before.other + before.length)
+    return 0 <= other <= MAX_SHIFT and apart <= MAX_SHIFT
+
+
+def _runs(fragment: str, text: str) -> list[Run]:
     runs: list[Run] = []
+    places = _table(text) if len(fragment) > LONG else _search(text)
+    step = 1 if len(fragment) > LONG else STRIDE
     at = done = 0
     while at <= len(fragment) - SEED:
         best: Run | None = None
-        for other in places.get(fragment[at : at + SEED], ()):
+        before = runs[-1] if runs else None
+        for other in places(fragment[at : at + SEED]):
             run = _extend(fragment, text, at, other, done)
-            if best is None or run.length > best.length:
+            if best is None or _better(run, best, before):
                 best = run
-        if best is not None and best.length >= MIN_RUN:
+        if best is not None and (best.length >= MIN_PART):
             runs.append(best)
             at = done = best.end
         else:
-            at += 1
+            at += step
     return runs
 
 
+def _better(run: Run, best: Run, before: Run | None) -> bool:
+    """The longer one, or, of short ones, the one that goes on where the run before ended."""
+    if before is not None and run.length < MIN_RUN and best.length < MIN_RUN:
+        goes_on, went_on = _continues(before, run), _continues(before, best)
+        if goes_on != went_on:
+            return goes_on
+    return run.length > best.length
+
+
+def _search(text: str) -> Callable[[str], Iterator[int]]:
+    """Where a piece stands in a text, by looking for it."""
+
+    def places(piece: str) -> Iterator[int]:
+        at = text.find(piece)
+        for _ in range(MAX_PLACES):
+            if at < 0:
+                return
+            yield at
+            at = text.find(piece, at + 1)
+
+    return places
+
+
+def _table(text: str) -> Callable[[str], Sequence[int]]:
+    """Where a piece stands in a text, at every STRIDE-th letter, from a table made once."""
+    table: dict[str, list[int]] = {}
+    for at in range(0, len(text) - SEED + 1, STRIDE):
+        found = table.setdefault(text[at : at + SEED], [])
+        if len(found) < MAX_PLACES:
+            found.append(at)
+    return lambda piece: table.get(piece, ())
+
+
 def _extend(fragment: str, text: str, at: int, other: int, floor: int) -> Run:
-    """The longest run through a seed, not beginning before `floor` in the fragment."""
+    """The longest run through a piece, not beginning before `floor` in the fragment."""
     back = 0
     while at - back > floor and other - back > 0 and fragment[at - back - 1] == text[other - back - 1]:
         back += 1
@@ -78,6 +153,6 @@ def _extend(fragment: str, text: str, at: int, other: int, floor: int) -> Run:
     return Run(start=at - back, other=other - back, length=back + forth)
 
 
-def covered(runs: list[Run], length: int) -> float:
+def covered(runs: Sequence[Run], length: int) -> float:
     """The share of a fragment of so many letters that the runs make up, from 0 to 1."""
     return sum(run.length for run in runs) / length if length else 0.0

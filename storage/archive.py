@@ -26,13 +26,14 @@ from schemas.errors import ArchiveMissing, InvalidValue, NotFound, UsageError
 from schemas.http1 import ResponseView, parse_response
 from schemas.instants import to_micros
 from schemas.outlets import Outlet, OutletChange
-from storage import codings, events, fingerprints, imports
+from storage import codings, events, imports
 from storage.blobs import BlobStore
 from storage.blocklist import BlockList
 from storage.catalog import Catalog, Tx
 from storage.catalog.values import ImageRow, VersionRow
 from storage.disk import disk_errors
 from storage.events import DraftView, Event
+from storage.fingerprints import FOLD, TraceIndex, index_version
 from storage.lock import Presence
 from storage.log.sequencer import append, append_many
 from storage.log.signing import Signer, open_key
@@ -48,6 +49,7 @@ KEY_FILE: Final = Path("keys") / "log.key"
 CHECKPOINT_FILE: Final = Path("keys") / "checkpoint"
 WORKER_FILE: Final = "worker"
 LIVE_FOLDER: Final = "live"
+TRACE_FOLDER: Final = Path("cache") / "fingerprints"
 
 
 def system_clock() -> datetime:
@@ -116,6 +118,8 @@ class Archive:
             max_age=settings.segment_max_age,
         )
         self.blocklist = BlockList(settings.directory)
+        self.traces = TraceIndex(catalog, store, settings.directory / TRACE_FOLDER, settings.clock)
+        self._unfolded = 0  # versions added since the index was last asked whether it should fold
         self._lock = threading.RLock()
         self._chains: set[bytes] = set()  # SHA-256 of certificate chains that are known to be stored
 
@@ -258,7 +262,16 @@ class Archive:
                     return known, False
             event = self._write("text", [DraftView(events.conversion_draft(article, capture, self.clock()))])
             self.segments.sync("text")
-            return self.acknowledge_article(event, article, capture), True
+            row = self.acknowledge_article(event, article, capture)
+            if self._unfolded >= FOLD:
+                self.fold()
+            return row, True
+
+    def fold(self) -> int:
+        """Make sealed segments of the trace index where enough versions came together; how many versions."""
+        with self._lock:
+            self._unfolded = 0
+            return self.traces.fold()
 
     def acknowledge_article(self, event: Event, article: Article, capture: Capture) -> VersionRow:
         """Commit row, log entry, sighting and fingerprints of a conversion whose record is durable."""
@@ -278,8 +291,9 @@ class Archive:
             row = tx.articles.add_version(version_row(event, article, capture, number, index))
             assert row.row_id is not None
             tx.captures.set_extraction(capture.id, "done", None, article.extractor.identity)
-            fingerprints.index_version(tx, row.row_id, article.text)
+            index_version(tx, row.row_id, article.text)
             tx.images.add_photos(row.row_id, ((photo.position, photo.url) for photo in article.photos))
+        self._unfolded += 1
         return row
 
     def extraction_failed(self, capture: Capture, code: str, extractor: str) -> None:
@@ -366,6 +380,7 @@ class Archive:
         """Seal all that is open and publish: the end of a command that wrote."""
         with self._lock:
             self.rotate(force=True)
+            self.fold()
             return self.integrate()
 
     # -- reading ---------------------------------------------------------------------------------------------------

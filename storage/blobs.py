@@ -103,7 +103,7 @@ class BlobStore(Protocol):
     def erase(self, key: str) -> None:
         """Take an object away, with every version and unfinished upload of it; one that is not there is fine.
 
-        For objects that a logged redaction names, alone.
+        For objects that a logged redaction names, and derived state (the trace index), alone.
         """
 
     def local_path(self, key: str) -> Path | None:

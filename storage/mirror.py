@@ -20,6 +20,7 @@ from schemas.instants import rfc3339
 from storage.archive import Archive
 from storage.blobs import CHUNK, BlobStore
 from storage.disk import disk_errors
+from storage.fingerprints import PREFIX
 from storage.log.tree import CHECKPOINT_KEY
 from storage.segments import hash_stream, name_of_key
 
@@ -44,7 +45,7 @@ def catch_up(archive: Archive, mirror: BlobStore) -> MirrorReport:
     copied, refused = 0, []
     note = _get(archive.store, CHECKPOINT_KEY)  # before the list: all that it needs is in it
     for key in _lacking(archive.store.list(), mirror.list()):
-        if key == CHECKPOINT_KEY:
+        if key == CHECKPOINT_KEY or key.startswith(PREFIX):  # the trace index is made anew, and what leaves it is gone
             continue
         try:
             _copy(archive, mirror, key)

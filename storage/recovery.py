@@ -52,6 +52,8 @@ def recover(archive: Archive) -> list[str]:
             if _store(archive, path):
                 said.append(f"stored segment {path.name.removesuffix(SEALED_SUFFIX)}")
         said += _losses(archive)
+        if filled := archive.traces.refill():
+            said.append(f"indexed {filled} article versions for trace, whose index an older Pressmark had made")
     return said + _redactions(archive)
 
 

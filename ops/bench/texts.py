@@ -15,6 +15,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from ops.bench.pages import CORPUS, shared_folder
@@ -45,12 +46,17 @@ _WORD: Final = re.compile(r"(\w+)")
 _DENSE: Final = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Language:
     """What articles of one country are made of."""
 
     sentences: tuple[str, ...]
     words: tuple[str, ...]
+
+    @cached_property
+    def parts(self) -> list[list[str]]:
+        """Each sentence cut into words and what lies between them."""
+        return [_WORD.split(sentence) for sentence in self.sentences]
 
 
 def sources() -> tuple[str, list[tuple[str, Sequence[str]]]]:
@@ -115,6 +121,11 @@ class Press:
                 wire.append(article)
             yield article
 
+    def lot(self, number: int, count: int) -> Iterator[list[str]]:
+        """One lot of articles, each lot from a seed of its own: whoever writes it, it is the same."""
+        self.random = random.Random(f"lot {number}")  # noqa: S311
+        yield from self.articles(count)
+
     def unseen(self) -> list[str]:
         """The paragraphs of an article made of sentences that no article of the archive has."""
         (language,) = self.random.choices(self._unseen, self._unseen_weights)
@@ -130,10 +141,11 @@ class Press:
         return article
 
     def _sentence(self, language: Language) -> str:
-        parts = _WORD.split(self.random.choice(language.sentences))
+        draw, words, sentences = self.random.random, language.words, language.parts
+        parts = sentences[int(draw() * len(sentences))].copy()
         for at in range(1, len(parts), 2):
-            if self.random.randrange(FOREIGN) == 0:
-                parts[at] = self.random.choice(language.words)
+            if draw() * FOREIGN < 1:
+                parts[at] = words[int(draw() * len(words))]
         return "".join(parts)
 
     # -- fragments
@@ -175,9 +187,37 @@ class Press:
         return passage
 
 
+    def scraped(self, passage: str, way: int) -> str:
+        """As the seed of this project came: a header mashed in, paragraphs fused, a stray digit behind; by turns with
+        UTF-8 read as Windows-1252, soft hyphens, ligatures or tags.
+        """
+        ways = (_misread, _hyphenated, _ligatures, _tagged)
+        header = "date 2022-09-13 © AP Photo/Jo Bloggs\n\n\n\n" if len(passage) >= 100 else ""
+        return header + ways[way % len(ways)](passage.replace("\n\n", "")) + "2" * bool(header)
+
+
 def _without(language: Language, known: set[str]) -> Language:
     left = tuple(sentence for sentence in language.sentences if sentence not in known)
     return Language(sentences=left, words=language.words)
+
+
+def _misread(text: str) -> str:
+    """The bytes of UTF-8 read as Windows-1252, or as Latin-1 where that leaves them open."""
+    return "".join(bytes([byte]).decode("cp1252", "replace").replace("\ufffd", chr(byte)) for byte in text.encode())
+
+
+def _hyphenated(text: str) -> str:
+    """A soft hyphen in every longer word."""
+    return re.sub(r"(\w{4})(?=\w{3})", "\\1\u00ad", text)
+
+
+def _ligatures(text: str) -> str:
+    return text.replace("ffi", "ﬃ").replace("fi", "ﬁ").replace("fl", "ﬂ").replace("ff", "ﬀ")
+
+
+def _tagged(text: str) -> str:
+    """Tags of a page left standing."""
+    return "<p>" + re.sub(r"(?<=\w) (?=\w)", " <b>", text, count=3) + "</b></p>"
 
 
 def _fused(text: str) -> str:

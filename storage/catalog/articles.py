@@ -7,7 +7,7 @@ index finds, to `storage.fingerprints`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam, distinct, func, insert, or_, select, upda
 
 from schemas.errors import InvalidValue
 from schemas.urls import article_key
-from storage.catalog.base import Queries
+from storage.catalog.base import Queries, batches
 from storage.catalog.frontier import key_digest
 from storage.catalog.tables import captures, items, sightings, versions
 from storage.catalog.values import VersionRow
@@ -38,6 +38,19 @@ _SEEN: Final = (
     update(versions)
     .where(versions.c.row_id == bindparam("of"), versions.c.last_seen < bindparam("at"))
     .values(last_seen=bindparam("at"))
+)
+
+
+# Made once: what SQLAlchemy does to tell one statement from another takes longer than these look-ups.
+_ROWS: Final = versions.c.row_id.in_(bindparam("rows", expanding=True))
+_BY_ROWS: Final = select(versions).where(_ROWS)
+_BLOCKS: Final = select(versions.c.row_id, versions.c.block).where(_ROWS)
+_DIGESTS: Final = select(versions.c.row_id, versions.c.text_sha256).where(_ROWS)
+_WITH_TEXT: Final = (
+    select(versions)
+    .where(versions.c.text_sha256 == bindparam("digest"))
+    .order_by(versions.c.first_seen, versions.c.log_index)
+    .limit(bindparam("limit"))
 )
 
 
@@ -102,6 +115,31 @@ class Articles(Queries):
     def by_row(self, row_id: int) -> VersionRow | None:
         """One version by its row id, as the trace index names it."""
         return self._first(select(versions).where(versions.c.row_id == row_id))
+
+    def by_rows(self, row_ids: Sequence[int]) -> dict[int, VersionRow]:
+        """Versions by row id; those that are not there are left out."""
+        found: dict[int, VersionRow] = {}
+        for some in batches(row_ids):
+            found.update({row.row_id: _version(row) for row in self._connection.execute(_BY_ROWS, {"rows": some})})
+        return found
+
+    def blocks(self, row_ids: Sequence[int]) -> dict[int, str]:
+        """The canonical JSON of versions, by row id; those that are not there are left out."""
+        found: dict[int, str] = {}
+        for some in batches(row_ids):
+            found.update({row[0]: row[1] for row in self._connection.execute(_BLOCKS, {"rows": some})})
+        return found
+
+    def text_digests(self, row_ids: Sequence[int]) -> dict[int, str]:
+        """The text digest of versions, by row id."""
+        found: dict[int, str] = {}
+        for some in batches(row_ids):
+            found.update({row[0]: row[1] for row in self._connection.execute(_DIGESTS, {"rows": some})})
+        return found
+
+    def with_text(self, digest: str, limit: int) -> list[VersionRow]:
+        """Versions whose text has this digest, the first seen first."""
+        return self._list(_WITH_TEXT, {"digest": digest, "limit": limit})
 
     def by_conversion(self, record_id: str) -> VersionRow | None:
         """The version whose conversion record this is."""
@@ -242,8 +280,8 @@ class Articles(Queries):
         row = self._connection.execute(query).first()
         return _version(row) if row else None
 
-    def _list(self, query: Any) -> list[VersionRow]:
-        return [_version(row) for row in self._connection.execute(query)]
+    def _list(self, query: Any, values: dict[str, Any] | None = None) -> list[VersionRow]:
+        return [_version(row) for row in self._connection.execute(query, values or {})]
 
 
 def _version(row: Row[Any]) -> VersionRow:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, text
 from schemas.errors import CatalogNewer, DamageError
 
 #: The revision that `tables` describes.
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 VERSION_TABLE: Final = "schema_version"
 
 

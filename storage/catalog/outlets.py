@@ -59,6 +59,10 @@ class Outlets(Queries):
             query = query.where(outlets.c.state != "removed")
         return self._load(query, select(sources))
 
+    def names(self) -> dict[str, str]:
+        """The name of every outlet, the removed ones too, by id."""
+        return {row[0]: row[1] for row in self._connection.execute(select(outlets.c.id, outlets.c.name))}
+
     def find(self, text: str) -> Outlet:
         """The outlet that a person means by its id, URL, domain or name (case is ignored), watched ones
         first.

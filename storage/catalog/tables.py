@@ -233,6 +233,7 @@ versions = Table(
     Index("ix_versions_article_id", "article_id", "log_index"),
     Index("ix_versions_url", "url", postgresql_using="hash"),
     Index("ix_versions_canonical_url", "canonical_url", postgresql_using="hash"),
+    Index("ix_versions_text_sha256", "text_sha256", postgresql_using="hash"),
     sqlite_autoincrement=True,
 )
 
@@ -318,13 +319,21 @@ leases = Table(
     Column("until", BigInteger, nullable=False),
 )
 
+# Keys of one version in one value: a row a key would take four times the room.
 fingerprints = Table(
     "fingerprints",
     metadata,
-    Column("hash", BigInteger, primary_key=True, autoincrement=False),
-    Column("row_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
+    Column("row_id", ROW_ID, primary_key=True, autoincrement=False),
+    Column("grams", LargeBinary, nullable=False),
+)
+
+fingerprint_segments = Table(
+    "fingerprint_segments",
+    metadata,
+    Column("name", TEXT, primary_key=True),
+    Column("documents", Integer, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("sha256", TEXT, nullable=False),
 )
 
 snapshots = Table(

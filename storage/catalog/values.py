@@ -196,3 +196,13 @@ class RestrictionRow:
     log_index: int
     code: str | None
     until: int | None  # microseconds; None: until it is lifted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FingerprintSegment:
+    """One sealed segment of the trace index, an object of the store."""
+
+    name: str
+    documents: int  # versions in it
+    length: int  # bytes
+    sha256: str  # of the file

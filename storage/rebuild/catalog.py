@@ -24,12 +24,13 @@ from schemas.entries import Entry, article_entry, outlet_entry, segment_entry
 from schemas.errors import ArchiveMissing, DamageError, InvalidValue, NotFound
 from schemas.instants import to_micros
 from schemas.merkle import leaf_hash
-from storage import events, fingerprints, imports
-from storage.archive import KEY_FILE, StorageSettings, entry_of, import_entry_of, version_row
+from storage import events, imports
+from storage.archive import KEY_FILE, TRACE_FOLDER, StorageSettings, entry_of, import_entry_of, version_row
 from storage.blocklist import BlockList
 from storage.catalog import Catalog, EntryRow, RecordRow, SnapshotRow, Tx, swap_in
 from storage.disk import disk_errors
 from storage.events import Event
+from storage.fingerprints import TraceIndex, index_version
 from storage.log import append
 from storage.log.anchors import TIMESTAMPS, reload_anchors
 from storage.log.signing import open_key
@@ -94,6 +95,10 @@ def rebuild(settings: StorageSettings, *, say: Callable[[str], None] = lambda se
         work = _Rebuild(tx, evidence, BlockList(settings.directory), say)
         work.run(log, settings.origin)
         reload_anchors(store, tx)
+    with Catalog.open(settings.catalog_url) as catalog:
+        traces = TraceIndex(catalog, store, settings.directory / TRACE_FOLDER, settings.clock)
+        traces.fold()
+        traces.sweep()
     for sentence in work.report.problems:
         say(sentence)
     return work.report
@@ -250,7 +255,7 @@ class _Rebuild:
         row = self._tx.articles.add_version(version_row(event, article, capture, number, index))
         assert row.row_id is not None
         self._tx.captures.set_extraction(capture.id, "done", None, identity)
-        fingerprints.index_version(self._tx, row.row_id, article.text)
+        index_version(self._tx, row.row_id, article.text)
         self._tx.images.add_photos(row.row_id, ((photo.position, photo.url) for photo in article.photos))
         self.report.versions += 1
 

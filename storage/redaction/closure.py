@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 from schemas.captures import Capture, Role
 from schemas.errors import DamageError, InvalidValue, NotFound, ServiceError, UsageError
 from schemas.urls import article_key
-from storage import fingerprints
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import VersionRow
-from storage.fingerprints import GRAM, letters
+from storage.fingerprints import letters
 from storage.redaction.external import check_erasable
 from storage.redaction.values import Closure, Quote
 
@@ -26,6 +25,8 @@ from storage.redaction.values import Closure, Quote
 SAME: Final = 0.8
 #: Letters between the pieces of a text that are looked for: every common run of a piece and STEP letters holds one.
 STEP: Final = 8
+#: Letters of a piece by which the share is counted: longer than common words side by side, shorter than a sentence.
+PIECE: Final = 24
 #: Letters of a piece that alone makes a quote: as many as make a match of `trace`; phrases of a language are shorter.
 QUOTE: Final = 48
 #: Versions that share most with a text and are looked at.
@@ -234,7 +235,8 @@ class _Finder:
             if not pieces:
                 continue
             same = self._tx.removals.versions_like(version.text_sha256)
-            candidates = [row_id for row_id, _ in fingerprints.candidates(self._tx, own, MAX_CANDIDATES)]
+            asked = self._archive.traces.candidates(self._tx, own, MAX_CANDIDATES)
+            candidates = [candidate.row_id for candidate in asked.found]
             for row_id in dict.fromkeys([*same, *candidates]):
                 row = self._tx.articles.by_row(row_id)
                 if row is None or row_id in self.closure.versions:
@@ -268,9 +270,9 @@ def _text(row: VersionRow) -> str:
     return "\n\n".join(json.loads(row.block)["paragraphs"])
 
 
-def _pieces(value: str, length: int = GRAM) -> list[str]:
-    """Pieces of so many letters, STEP apart; of a shorter text the whole, where it has GRAM letters."""
-    if GRAM <= len(value) < length:
+def _pieces(value: str, length: int = PIECE) -> list[str]:
+    """Pieces of so many letters, STEP apart; of a shorter text the whole, where it has PIECE letters."""
+    if PIECE <= len(value) < length:
         return [value]
     return [value[at : at + length] for at in range(0, len(value) - length + 1, STEP)]
 

@@ -83,6 +83,7 @@ def erase_segment(
         pieces.append(Piece(offset=row.offset, length=row.length, make=make))
     with rewritten(archive.directory, archive.store, key, pieces) as file:
         replace_everywhere(stores, key, file)
+        _untrace(archive, list(rows.values()))
         with archive.catalog.begin() as tx:
             tx.log.lock()
             current = tx.segments.get(name)
@@ -129,6 +130,15 @@ def _stone(
 
 def _rows(stone: Stored) -> list[RecordRow]:
     return Event(kind="other", records=((stone, stone.ref),)).rows()
+
+
+def _untrace(archive: Archive, rows: Sequence[RecordRow]) -> None:
+    """Take versions out of the trace index, while the catalog still knows which they are: a stop here is made good."""
+    with archive.catalog.read() as tx:
+        versions = [tx.articles.by_conversion(row.record_id) for row in rows if row.type == "conversion"]
+    row_ids = [version.row_id for version in versions if version is not None and version.row_id is not None]
+    if row_ids:
+        archive.traces.remove(row_ids)
 
 
 def forget(tx: Tx, rows: Sequence[RecordRow], refused: Callable[[str], bool]) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.align import MIN_RUN, SEED, Run, align, covered, seeds
-
-#: Letters of which every shared run of so many is found, wherever it stands.
-FOUND = 2 * SEED - 1
+from ingest import align as alignment
+from ingest.align import MAX_PLACES, MIN_PART, MIN_RUN, Run, align, covered, passages
 
 SHORT = st.text("ab", max_size=120)
 
@@ -24,14 +23,15 @@ def test_runs_are_shared_and_do_not_overlap(fragment: str, text: str) -> None:
     done = 0
     for run in align(fragment, text):
         assert run.start >= done
-        assert run.length >= MIN_RUN
+        assert run.length >= MIN_PART
         assert fragment[run.start : run.end] == text[run.other : run.other + run.length]
         done = run.end
+    assert all(passage.shared >= MIN_RUN for passage in passages(fragment, text))
     assert 0 <= covered(align(fragment, text), len(fragment)) <= 1
 
 
 @given(
-    st.integers(0, 2**32), st.integers(FOUND, 300), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100),
+    st.integers(0, 2**32), st.integers(MIN_RUN, 300), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100),
     st.integers(0, 100),
 )  # fmt: skip
 def test_a_planted_run_is_found_whole(seed: int, size: int, a: int, b: int, c: int, d: int) -> None:
@@ -74,8 +74,40 @@ def test_chance_is_no_run() -> None:
     assert covered([], 0) == 0.0
 
 
+def test_short_runs_between_edited_words_make_one_passage() -> None:
+    text = noise(1, 400, "abcdefghijklmnopqrstuvwxyz")
+    edited = text[100:112] + "01234" + text[117:130] + "012" + text[135:150]
+    (passage,) = passages("9" * 30 + edited, text)
+    assert [(run.other, run.length) for run in passage.runs] == [(100, 12), (117, 13), (135, 15)]
+    assert (passage.shared, passage.extent) == (40, 48)
+    apart = text[100:112] + "0" * 100 + text[135:150]
+    assert passages(apart, text) == []  # each alone is chance
+
+
+@given(st.integers(0, 2**32), st.integers(0, 250), st.integers(60, 200), st.lists(st.integers(0, 199), max_size=4))
+def test_an_edited_passage_is_covered_but_for_its_edits(seed: int, start: int, size: int, edits: list[int]) -> None:
+    text = noise(seed, 500, "abcdefghijklmnop")
+    letters = list(text[start : start + size])
+    for at in edits:
+        letters[at % size] = "0"
+    fragment = "".join(letters)
+    long_parts = sum(len(part) for part in fragment.split("0") if len(part) >= MIN_RUN)
+    assert sum(run.length for run in align(fragment, text)) >= long_parts
+
+
+def test_short_and_long_fragments_are_aligned_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = noise(1, 3000, "abcdefghijklmnopqrstuvwxyz")
+    fragment = text[500:700] + "0" * 9 + text[710:1000] + text[:300]
+    short = align(fragment, text)
+    monkeypatch.setattr(alignment, "LONG", 100)
+    assert align(fragment, text) == short == [
+        Run(start=0, other=500, length=200), Run(start=209, other=710, length=290), Run(start=499, other=0, length=300)
+    ]  # fmt: skip
+
+
 def test_a_text_that_repeats_itself_costs_no_more() -> None:
     """Each seed is tried at so many places; without that this would take minutes."""
-    assert max(len(places) for places in seeds("ab" * 100_000).values()) == 32
-    runs = align("ab" * 50_000, "ab" * 100_000)
-    assert covered(runs, 100_000) == 1.0
+    for repeated in ("ab" * 100_000, "a" * 200_000):
+        assert len(list(alignment._search(repeated)(repeated[:8]))) == MAX_PLACES
+        assert len(alignment._table(repeated)(repeated[:8])) == MAX_PLACES
+        assert covered(align(repeated[:100_000], repeated), 100_000) == 1.0

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import trace as tracing
-from ingest.trace import MATCH_RUN, Claim, article_text, claims, trace
+from ingest.trace import MATCH_RUN, SHORTEST, Claim, article_text, claims, trace
+from ingest.trace import search as tracing
 from schemas.articles import OutletRef, Photo
 from schemas.captures import Capture
 from storage.archive import Archive
@@ -105,9 +105,9 @@ def test_what_was_never_archived_is_not_found(archive: Archive) -> None:
     result = trace(archive, "Nobody ever wrote a word of this, and nobody who did would say so in such a way. " * 3)
     assert result.matches == ()
     assert result.covered == 0.0
-    assert "80 letters" in (result.note or "")
+    assert f"{MATCH_RUN} letters" in (result.note or "")
     assert trace(archive, "").matches == trace(archive, "a – b").matches == ()
-    assert "at least 24" in (trace(archive, "Monday").note or "")
+    assert f"at least {SHORTEST}" in (trace(archive, "Monday").note or "")
 
 
 MANGLES: list[Callable[[str], str]] = [
@@ -219,10 +219,11 @@ def test_a_long_fragment_is_cut_and_says_so(library: Archive, monkeypatch: pytes
 def test_the_result_as_json(library: Archive) -> None:
     row = version_of(library, "/3")
     value = json.loads(json.dumps(trace(library, article_text(row)[10:300] + "\n© AP Photo/Ada Vale").to_json()))
-    assert value.keys() == {"id", "covered", "matches", "claims", "note"}
+    assert value.keys() == {"id", "covered", "matches", "clusters", "uncovered", "claims", "note"}
     (match,) = value["matches"]
     assert match.keys() == {
-        "article", "version", "capture", "url", "outlet", "published", "captured", "covered", "spans"
+        "article", "version", "capture", "log_index", "url", "outlet", "published", "captured", "covered", "kind",
+        "longest_run", "spans", "parts",
     }  # fmt: skip
     assert (match["article"], match["capture"], match["url"]) == (row.article_id, row.capture_id, row.url)
     assert match["captured"] == "2026-11-01T12:00:00Z"

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from random import Random
 
 from storage.catalog import Catalog, SnapshotRow
+from storage.catalog.values import FingerprintSegment
 
 
-def test_fingerprints_are_found_by_hash(catalog: Catalog) -> None:
-    low, high = -(2**63), 2**63 - 1
+def test_the_trace_index_says_what_changed(catalog: Catalog) -> None:
+    segment = FingerprintSegment(name="20260101000000-aa", documents=2, length=10, sha256="sha256:ab")
     with catalog.begin() as tx:
-        tx.fingerprints.add(1, [(low, 0), (high, 5), (7, 9), (7, 3)])
-        tx.fingerprints.add(2, [(7, 1), (high, 5)])
-        tx.fingerprints.add(2, [(7, 1)])
-        tx.fingerprints.add(3, [])
-        assert tx.fingerprints.count() == 6
-        assert tx.fingerprints.lookup([7, 7, 8, high]) == [
-            (7, 1, 3),
-            (7, 1, 9),
-            (7, 2, 1),
-            (high, 1, 5),
-            (high, 2, 5),
-        ]
-        assert tx.fingerprints.lookup([low]) == [(low, 1, 0)]
-        assert tx.fingerprints.lookup([]) == []
-        tx.fingerprints.remove(1)
-        assert tx.fingerprints.lookup([low, 7, high]) == [(7, 2, 1), (high, 2, 5)]
+        assert tx.fingerprints.state() == (0, 0)
+        tx.fingerprints.add(1, b"one")
+        tx.fingerprints.add(7, b"seven")
+        tx.fingerprints.add(7, b"again")
+        tx.fingerprints.add_many([(9, b"nine"), (8, b"")])
+        assert tx.fingerprints.state() == (9, 0)
+        assert list(tx.fingerprints.after(1, 2)) == [(7, b"seven"), (8, b"")]
+        assert tx.fingerprints.count() == 4
+        assert tx.fingerprints.remove([9, 7, 5]) == 2
+        assert tx.fingerprints.state() == (8, 1)
+        tx.fingerprints.add_segment(segment)
+        assert tx.fingerprints.segments() == [segment]
+        assert tx.fingerprints.state() == (8, 2)
+        assert tx.fingerprints.drop_segment(segment.name)
+        assert not tx.fingerprints.drop_segment(segment.name)
+        assert tx.fingerprints.segments() == []
 
 
-def test_more_hashes_than_one_statement_takes(catalog: Catalog) -> None:
-    random = Random(5)
-    pairs = [(random.getrandbits(64) - 2**63, position) for position in range(3000)]
+def test_more_versions_than_one_statement_takes(catalog: Catalog) -> None:
     with catalog.begin() as tx:
-        tx.fingerprints.add(1, pairs)
-        assert tx.fingerprints.lookup([value for value, _ in pairs]) == sorted((h, 1, p) for h, p in pairs)
+        tx.fingerprints.add_many([(number, b"x") for number in range(1, 3001)])
+        assert tx.fingerprints.remove(range(1, 3001)) == 3000
 
 
 def test_snapshots(catalog: Catalog) -> None:

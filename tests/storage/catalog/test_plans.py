@@ -47,7 +47,13 @@ QUERIES: dict[str, Callable[[Tx], Any]] = {
     "images of a version": lambda tx: tx.images.for_version(1),
     "photos by payload digest": lambda tx: tx.images.by_payload("sha256:1"),
     "photos by look": lambda tx: tx.images.near("0123456789abcdef", 8),
-    "fingerprints": lambda tx: tx.fingerprints.lookup([1, 2, 3]),
+    "versions by row": lambda tx: tx.articles.by_rows([1, 2, 3]),
+    "blocks": lambda tx: tx.articles.blocks([1, 2, 3]),
+    "text digests": lambda tx: tx.articles.text_digests([1, 2, 3]),
+    "versions with a text": lambda tx: tx.articles.with_text("sha256:1", 5),
+    "fingerprints": lambda tx: list(tx.fingerprints.after(5, 10)),
+    "the trace index's state": lambda tx: tx.fingerprints.state(),
+    "versions out of the index": lambda tx: tx.fingerprints.remove([1, 2, 3]),
 }  # fmt: skip
 
 #: Tables that stay small: outlets, their sources, one row of state.
@@ -62,6 +68,7 @@ SORTED = (
     "articles of a capture",
     "sightings",
     "images of a version",
+    "versions with a text",
 )
 
 

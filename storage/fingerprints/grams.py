@@ -1,0 +1,109 @@
+"""Grams of letters, their hashes, and which of them a text is indexed by.
+
+Winnowing (Schleimer, Wilkerson, Aiken: Winnowing, SIGMOD 2003): of each WINDOW of neighbouring grams one is kept, the
+smallest in an order drawn from their hashes, so that two texts that share a run of GUARANTEE letters always share a
+kept gram. Grams are short and kept densely: what is left between edited words is found too, which makes a second,
+full-text index unnecessary (decision 0008).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+GRAM: Final = 12  # letters that one hash covers: some two and a half words
+WINDOW: Final = 13  # grams of which one is kept
+GUARANTEE: Final = GRAM + WINDOW - 1  # letters: 24, about 30 characters of English as written
+#: Bits of a key, the hash that is indexed: at a million articles one look-up in 250 also meets another's gram.
+KEY_BITS: Final = 36
+
+Keys = npt.NDArray[np.uint64]
+
+_BASE: Final = np.uint64(0x9E37_79B9_7F4A_7C15)  # odd, so that nothing is lost modulo 2**64
+_BASE_2: Final = np.uint64(pow(int(_BASE), 2, 1 << 64))
+_BASE_4: Final = np.uint64(pow(int(_BASE), 4, 1 << 64))
+_MIX: Final = (np.uint64(0xBF58_476D_1CE4_E5B9), np.uint64(0x94D0_49BB_1331_11EB))  # the finalizer of splitmix64
+_SHIFTS: Final = (np.uint64(30), np.uint64(27), np.uint64(31))
+_KEY_SHIFT: Final = np.uint64(64 - KEY_BITS)
+#: The order that winnowing chooses by takes other bits than the key, whose values stay evenly spread that way.
+_ORDER_MASK: Final = np.uint64((1 << (64 - KEY_BITS)) - 1)
+_PLACE_BITS: Final = np.uint64(32)
+
+
+def _hashes(value: str) -> Keys:
+    """A 64-bit hash of each gram, in order; empty below GRAM letters. Built by doubling: 1, 2, 4, 8, 12 letters."""
+    codes = np.frombuffer(value.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    codes += np.uint64(1)
+    two = codes[:-1] * _BASE
+    two += codes[1:]
+    four = two[:-2] * _BASE_2
+    four += two[2:]
+    eight = four[:-4] * _BASE_4
+    eight += four[4:]
+    found = eight[:-4] * _BASE_4
+    found += four[8:]
+    for shift, factor in zip(_SHIFTS, _MIX, strict=False):
+        found ^= found >> shift
+        found *= factor
+    found ^= found >> _SHIFTS[2]
+    hashes: Keys = found
+    return hashes
+
+
+def every_gram(value: str) -> Keys:
+    """The key of each gram of a letter sequence, in order; empty below GRAM letters."""
+    keys: Keys = _hashes(value) >> _KEY_SHIFT if len(value) >= GRAM else np.empty(0, np.uint64)
+    return keys
+
+
+def places(value: str) -> tuple[Keys, npt.NDArray[np.int64]]:
+    """(keys, their places) of the grams that are kept of a letter sequence, in order."""
+    if len(value) < GRAM:
+        return np.empty(0, np.uint64), np.empty(0, np.int64)
+    hashes = _hashes(value)
+    # The order of a gram, then its place counted from the end: of equals the rightmost is the smallest.
+    order = (hashes & _ORDER_MASK) << _PLACE_BITS
+    order |= np.arange(len(hashes) - 1, -1, -1, dtype=np.uint64)
+    least = _least(order, WINDOW)
+    kept = least[np.flatnonzero(np.append(True, least[1:] != least[:-1]))]
+    at = (len(hashes) - 1 - (kept & np.uint64(0xFFFF_FFFF)).astype(np.int64)).astype(np.int64)
+    return hashes[at] >> _KEY_SHIFT, at
+
+
+def _least(values: Keys, window: int) -> Keys:
+    """The smallest of each window of neighbours; of all, where they are fewer than a window."""
+    if len(values) <= window:
+        least: Keys = values.min(keepdims=True)
+        return least
+    width = 1
+    while width * 2 <= window:
+        values = np.minimum(values[:-width], values[width:])
+        width *= 2
+    rest = window - width
+    return np.minimum(values[: len(values) - rest], values[rest:]) if rest else values
+
+
+def selected(value: str) -> Keys:
+    """The keys that a letter sequence is indexed by: sorted, each once."""
+    keys, _ = places(value)
+    keys.sort()
+    return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
+
+
+#: Bytes of a key as the catalog holds it.
+KEY_BYTES: Final = 5
+
+
+def pack(keys: Keys) -> bytes:
+    """Keys as bytes, KEY_BYTES each, little-endian."""
+    return keys.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :KEY_BYTES].tobytes()
+
+
+def unpack(data: bytes) -> Keys:
+    """What `pack` wrote."""
+    whole = np.zeros((len(data) // KEY_BYTES, 8), np.uint8)
+    whole[:, :KEY_BYTES] = np.frombuffer(data, np.uint8).reshape(-1, KEY_BYTES)
+    keys: Keys = whole.view("<u8").reshape(-1).astype(np.uint64)
+    return keys

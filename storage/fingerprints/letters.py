@@ -1,0 +1,184 @@
+"""The letters of a text: what is left when case, marks, white space, punctuation and typography are taken away.
+
+A scraper's manglings (fused words, other quotes, entities, tags, soft hyphens, ligatures, UTF-8 read as Windows-1252)
+change no letter, so that two texts are compared by what they say. A character of a dense script counts as several
+letters, for it carries as much. Which letters two texts share is left to `grams` and `ingest.align`.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+#: Letters that a Han or kana character counts for: as much as a short word's half.
+HAN_WEIGHT: Final = 3
+#: Letters that a letter of a South-East Asian script without spaces counts for; its vowel signs, as marks, are dropped.
+THAI_WEIGHT: Final = 2
+
+_ENTITY: Final = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+#: A tag or comment left in a scraped text; what lies between tags stays. Bounded: `<` alone is a mark like others.
+_TAG: Final = r"</?[A-Za-z][^<>]{0,400}>|<!--[^<>]{0,400}-->"
+#: What Windows-1252 makes of the bytes 0x80 to 0xBF, or Latin-1 of those that it leaves open.
+_TAIL: Final = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+#: UTF-8 read as Windows-1252: Latin, Greek, Cyrillic, Hebrew and Arabic in two bytes, typographic marks and ligatures
+#: in three, emoji in four. Other scripts' three bytes only where two such characters follow each other: a French `é »`
+#: is none.
+_MOJIBAKE: Final = (
+    f"[ÂÃÄÅÎÏÐÑ×ØÙÚÛ]{_TAIL}|â(?!\u00a0){_TAIL}{_TAIL}|ï¬{_TAIL}|ð{_TAIL}{_TAIL}{_TAIL}"
+    f"|(?:[à-ï]{_TAIL}{_TAIL}){{2,200}}"
+)
+_ODD: Final = re.compile(f"{_ENTITY}|{_TAG}|{_MOJIBAKE}")
+#: How a mis-read sequence begins; quick to look for, and most texts have none.
+_MISREAD: Final = re.compile(f"[ÂÃÄÅÎÏÐÑ×ØÙÚÛà-ð]{_TAIL}")
+
+_HAN: Final = ((0x2E80, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+_THAI: Final = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))  # Thai and Lao, Myanmar, Khmer
+#: Letters that have no decomposition in Unicode and are written without their stroke where a keyboard lacks it.
+_PLAIN: Final = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+
+
+class _Folding(dict[int, str]):
+    """Code point -> its letters; filled as characters are met."""
+
+    def __missing__(self, point: int) -> str:
+        folded = self[point] = _fold(chr(point))
+        return folded
+
+
+def _fold(char: str) -> str:
+    """The letters of one character: decomposed, without case and marks; none for what is no letter or digit."""
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold()).translate(_PLAIN)
+    return "".join(_plain(part) * _weight(part) for part in parts if unicodedata.category(part)[0] in "LN")
+
+
+def _plain(part: str) -> str:
+    """Digits of every script as ASCII's."""
+    value = unicodedata.digit(part, None)
+    return part if value is None else str(value)
+
+
+def _weight(letter: str) -> int:
+    point = ord(letter)
+    if any(low <= point <= high for low, high in _HAN):
+        return HAN_WEIGHT
+    return THAI_WEIGHT if any(low <= point <= high for low, high in _THAI) else 1
+
+
+_FOLDING: Final = _Folding()
+
+# What most characters become, for whole texts at once: up to _WIDTH letters, and how many. Filled as they are met.
+_WIDTH: Final = 3
+_LETTERS: Final = tuple(np.zeros(0x11_0000, np.uint32) for _ in range(_WIDTH))
+_TIMES: Final = np.full(0x11_0000, 0xFF, np.uint8)
+_UNKNOWN: Final = 0xFF
+_WIDE: Final = 0xFE  # more letters than _WIDTH
+
+
+def _learn(points: npt.NDArray[np.uint32]) -> None:
+    for point in np.unique(points).tolist():
+        folded = _FOLDING[point]
+        for column, letter in zip(_LETTERS, folded, strict=False):
+            column[point] = ord(letter)
+        _TIMES[point] = len(folded) if len(folded) <= _WIDTH else _WIDE
+
+
+def _fast(text: str) -> tuple[str, npt.NDArray[np.uint8]] | None:
+    """(letters, how many each character gave); None where one gave more than _WIDTH."""
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    times = _TIMES[points]
+    most = int(times.max(initial=0))
+    if most == _UNKNOWN:
+        _learn(points[times == _UNKNOWN])
+        times = _TIMES[points]
+        most = int(times.max())
+    if most == _WIDE:
+        return None
+    if most <= 1:
+        found = _LETTERS[0][points][times != 0]
+    else:
+        found = np.stack([column[points] for column in _LETTERS], axis=1)
+        found = found[found != 0]
+    return found.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass"), times
+
+
+def _is_odd(text: str) -> bool:
+    """True where a text may hold odd pieces."""
+    return "&" in text or "<" in text or _MISREAD.search(text) is not None
+
+
+def letters(text: str) -> str:
+    """The letters of a text."""
+    plain = _ODD.sub(_meant, text) if _is_odd(text) else text
+    fast = _fast(plain)
+    return plain.translate(_FOLDING) if fast is None else fast[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Normalised:
+    """The letters of a text and where each stood."""
+
+    letters: str
+    positions: npt.NDArray[np.int64]  # for each letter, the offset of its character in the text
+    pieces: Mapping[int, int]  # where an entity or a mis-read sequence begins -> where it ends
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The characters [first, behind the last) that letters [start, end) came from."""
+        last = int(self.positions[end - 1])
+        return int(self.positions[start]), self.pieces.get(last, last + 1)
+
+
+def normalise(text: str) -> Normalised:
+    """Letters with their places. What stands for another text (an entity) stands where it begins."""
+    odd = list(_ODD.finditer(text)) if _is_odd(text) else []
+    if not odd and (fast := _fast(text)) is not None:
+        positions = np.repeat(np.arange(len(text), dtype=np.int64), fast[1])
+        return Normalised(letters=fast[0], positions=positions, pieces={})
+    found: list[str] = []
+    offsets: list[int] = []
+    for offset, piece in _characters(text, odd):
+        folded = piece.translate(_FOLDING)
+        if folded:
+            found.append(folded)
+            offsets.extend([offset] * len(folded))
+    pieces = {match.start(): match.end() for match in odd}
+    return Normalised(letters="".join(found), positions=np.array(offsets, np.int64), pieces=pieces)
+
+
+def _characters(text: str, odd: list[re.Match[str]]) -> Iterator[tuple[int, str]]:
+    """(offset, character), with odd pieces read as what they stand for."""
+    at = 0
+    for match in odd:
+        yield from enumerate(text[at : match.start()], at)
+        yield match.start(), _meant(match)
+        at = match.end()
+    yield from enumerate(text[at:] if at else text, at)
+
+
+def _meant(match: re.Match[str]) -> str:
+    """What an entity, a tag or a mis-read sequence stands for."""
+    piece = match[0]
+    if piece[0] == "<":
+        return " "
+    if piece[0] != "&":
+        return _reread(piece)
+    plain = html.unescape(piece)  # a name that means nothing is read once more as if its case had been mangled
+    return html.unescape(plain.lower()) if plain == piece else plain
+
+
+def _reread(piece: str) -> str:
+    """UTF-8 that was read as Windows-1252 or Latin-1, read right; the piece itself where it is no such thing."""
+    try:
+        return b"".join(_byte(char) for char in piece).decode("utf-8")
+    except UnicodeDecodeError:
+        return piece
+
+
+def _byte(char: str) -> bytes:
+    return bytes([ord(char)]) if ord(char) < 0x100 else char.encode("cp1252")
