@@ -29,19 +29,25 @@ def prove(
     json: AsJson = False,
 ) -> None:
     """Write an evidence bundle: records, log entries, proofs, checkpoint, and the program that checks them."""
-    from storage.evidence import prove as make
-
     with opened(archive, mend=True) as (opened_archive, _):
-        _refuse(opened_archive, id)
-        bundle = make(opened_archive, id, stamped=stamped)
+        bundle = bundle_of(opened_archive, id, stamped=stamped)
         vkey = str(opened_archive.vkey)
-        _check(id, bundle, opened_archive.vkey)
     write_file(out, bundle)
     if json:
         emit({"bundle": str(out), "bytes": len(bundle), "key": vkey})
         return
     say(f"wrote {out} ({len(bundle)} bytes); check it with `pressmark verify {out}`,")
     say(f"or unzip it and run `python3 -I verify.py --key '{vkey}'`")
+
+
+def bundle_of(archive: Archive, id: str, *, stamped: bool = False) -> bytes:
+    """The evidence bundle of an id, which was checked. Raises Withheld, NotFound, DamageError."""
+    from storage.evidence import prove as make
+
+    _refuse(archive, id)
+    bundle = make(archive, id, stamped=stamped)
+    _check(id, bundle, archive.vkey)
+    return bundle
 
 
 def _refuse(archive: Archive, text: str) -> None:
