@@ -56,9 +56,10 @@ def crawled_template(watched_template: Path, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("crawled")
     shutil.copytree(watched_template, folder / "archive")
     with PaperServer(host=HOST) as paper:
-        stage = Stage(folder / "archive", {**contact(paper), "PRESSMARK_CRAWL__RECHECK": "1,86400"})
+        stage = Stage(folder / "archive", contact(paper))
         stage.run("crawl", "--until-idle")
         paper.advance()
+        stage.later()
         stage.run("crawl", "--until-idle")
     return folder / "archive"
 

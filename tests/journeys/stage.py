@@ -1,7 +1,7 @@
 """An archive as people use it: commands typed one after the other, each a process of its own.
 
     stage = Stage(tmp_path / "archive")
-    stage.init(paper.settings, "recheck = [1]")
+    stage.init(paper.settings)
     stage.run("outlet", "add", paper.url)
     stage.run("crawl", "--until-idle")
     assert len(stage.ask("articles")) == 10
@@ -23,10 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
+
 from ops.settings import PREFIX, load
 from ops.wiring import open_archive
 from schemas.captures import Capture
 from storage.archive import Archive
+from storage.catalog import tables
 from storage.warc.check import NOTE, check_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,6 +128,13 @@ class Stage:
                 if row["role"] == role:
                     endings[ending] = endings.get(ending, 0) + count
         return endings
+
+    def later(self) -> None:
+        """Time passes: sources and pages that were fetched are due now. What failed waits for its own time."""
+        with self.opened() as archive, archive.catalog.begin() as tx:
+            tx._connection.execute(update(tables.sources).values(next_due=0))
+            fetched = tables.items.c.state == "fetched", tables.items.c.next_due.is_not(None)
+            assert tx._connection.execute(update(tables.items).where(*fetched).values(next_due=0)).rowcount > 0
 
     # -- a look below -------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +15,6 @@ from schemas.captures import Capture, Ending, Role
 from schemas.urls import article_key
 from tests.journeys.conftest import QUICK
 from tests.journeys.stage import CONTACT, Stage
-
-#: Seconds between two polls of the paper's feeds, and before a page is looked at again.
-EVERY = 4
-RECHECK = 1
-
 
 @pytest.fixture(
     params=[
@@ -40,8 +34,8 @@ def test_a_newspaper_from_the_first_look_to_the_second_edition(
     paper: PaperServer, storage: str, tmp_path: Path
 ) -> None:
     stage = Stage(tmp_path / "archive")
-    stage.init(paper.settings, f"recheck = [{RECHECK}, 86400]\n", QUICK, storage)
-    added = stage.ask("outlet", "add", paper.url, "--name", "The Harbour Lantern", "--every", f"{EVERY}s")
+    stage.init(paper.settings, QUICK, storage)
+    added = stage.ask("outlet", "add", paper.url, "--name", "The Harbour Lantern", "--every", "1h")
     assert sorted(s["kind"] for s in added[0]["sources"]) == ["feed"] * 3 + ["sitemap"] * 2
 
     (report,) = stage.ask("crawl", "--until-idle")
@@ -49,7 +43,7 @@ def test_a_newspaper_from_the_first_look_to_the_second_edition(
     the_first_edition_is_kept(stage, paper, report, first)
 
     paper.advance()
-    time.sleep(EVERY)  # until feeds and pages are due again
+    stage.later()
     asked = len(paper.requests)
     (report,) = stage.ask("crawl", "--until-idle")
     every = stage.articles()

@@ -92,13 +92,13 @@ def test_a_dropped_postgresql_schema_is_rebuilt(on_services: Stage) -> None:
 
 def test_a_rebuilt_archive_goes_on_where_it_stood(watched: Callable[[], Stage], lantern: PaperServer) -> None:
     stage = watched()
-    stage.environment["PRESSMARK_CRAWL__RECHECK"] = "1,86400"
     stage.run("crawl", "--until-idle")
     first = stage.articles()
     for path in stage.archive.glob(f"{SQLITE_FILE}*"):
         path.unlink()
     stage.run("rebuild")
     lantern.advance()
+    stage.later()
     asked = len(lantern.requests)
     stage.run("crawl", "--until-idle")
     again = [r for r in lantern.requests[asked:] if r.path.startswith("/2025/")]

@@ -81,7 +81,7 @@ def test_a_file_that_is_no_key_is_damage(tmp_path: Path, data: bytes) -> None:
 
 def test_the_secret_is_not_printed(tmp_path: Path) -> None:
     signer = Signer.create(tmp_path / "log.key", NAME)
-    secret = (tmp_path / "log.key").read_text().rpartition("+")[2].strip()
+    secret = (tmp_path / "log.key").read_text().split("+", 4)[4].strip()  # the secret itself may hold a plus
     assert secret not in repr(signer) + str(signer) + str(vars(signer))
 
 
