@@ -40,7 +40,7 @@ FLOORS := schemas storage ingest ops
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy bench-trace bench-corpus fuzz lock clean
+.PHONY: help install demo test test-long test-services test-interop lint bench bench-accuracy bench-trace bench-trace-long bench-corpus fuzz lock clean
 
 help:
 	@echo 'make install         .venv with everything locked, and the command .venv/bin/pressmark'
@@ -53,6 +53,7 @@ help:
 	@echo 'make bench           speed side by side with what else one would use'
 	@echo 'make bench-accuracy  extraction against ground truth, whole and by halves drawn by SPLIT=4 (data folder)'
 	@echo 'make bench-trace     fragments traced in an archive of ARTICLES=100000 synthetic articles'
+	@echo 'make bench-trace-long the same of a million, on SQLite and on PostgreSQL'
 	@echo 'make bench-corpus    real pages crawled as if they were the web, killed, rebuilt, counted (data folder)'
 	@echo 'make fuzz            coverage-guided fuzzing of the parsers, MINUTES=10 each, TARGETS=... of them'
 	@echo 'make lock            resolve the locks anew (needs uv)'
@@ -103,6 +104,12 @@ bench-accuracy: install
 
 bench-trace: install
 	$(BIN)/python -m ops.bench tracing --articles $(ARTICLES)
+
+# The same of a million articles, on SQLite and on PostgreSQL: hours, and some 20 GB of disk.
+bench-trace-long: install
+	$(BIN)/python -m ops.bench tracing --articles 1000000 --unseen 2000 --rivals ''
+	$(BIN)/python -m tests.support.with_postgres \
+	  $(BIN)/python -m ops.bench tracing --articles 1000000 --unseen 2000 --rivals '' --catalog '{url}'
 
 bench-corpus: install
 	$(BIN)/python -m ops.bench.corpus_run --manifest $(CORPUS)/newsrooms/truth.jsonl --score $(CORPUS)/score.py

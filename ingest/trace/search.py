@@ -84,12 +84,20 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
     return TraceResult(
         matches=given,
         claims=tuple(
-            claims(text, best.version if best else None, best.outlet if best else None, tuple(names.values()))
+            claims(_apart(text, best), best.version if best else None, best.outlet if best else None, [*names.values()])
         ),
         note=_note(fragment, matches, cut=cut, common=search.common),
         clusters=tuple(_clusters(given)),
         uncovered=tuple(_uncovered(fragment, found)),
     )
+
+
+def _apart(text: str, best: Match | None) -> str:
+    """The fragment with what was found set off by line breaks: a header that was fused to it ends there."""
+    if best is None:
+        return text
+    start, end = best.spans[0].start, best.spans[-1].end
+    return f"{text[:start]}\n{text[start:end]}\n{text[end:]}"
 
 
 def _note(fragment: Normalised, matches: Sequence[Match], *, cut: bool, common: int) -> str | None:

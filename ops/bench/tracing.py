@@ -1,6 +1,7 @@
 """From a fragment to its capture: recall, false matches and time, beside other indexes on the same fragments.
 
-    python -m ops.bench.tracing [--articles N] [--each N] [--unseen N] [--rivals fts,lsh] [--postgres | --catalog URL]
+    python -m ops.bench.tracing [--articles N] [--each N] [--unseen N] [--rivals fts,lsh] [--catalog URL]
+                                [--keep FOLDER]
 
 Articles come from `ops.bench.texts`. An answer is right where a text that it names holds the passage, letter for
 letter, as it was before it was changed: that is looked up in the text itself and asks no index; it is wrong where it
@@ -23,7 +24,7 @@ from typing import Final
 
 from ingest.trace import article_text, trace
 from ops.bench.measure import table
-from ops.bench.stock import RIVALS, Stock, postgres
+from ops.bench.stock import RIVALS, Stock
 from ops.bench.texts import Press
 from storage.fingerprints import letters
 
@@ -116,16 +117,19 @@ def _ours(stock: Stock, fragment: str) -> list[str]:
     return [article_text(match.version) for match in trace(stock.archive, fragment, limit=LIMIT).matches]
 
 
-def compare(articles: int, each: int, unseen: int, rivals: Sequence[str], catalog: str | None = None) -> None:
-    """Build, ask, print."""
-    folder = Path(tempfile.mkdtemp(prefix="pressmark-bench-"))
+def compare(
+    articles: int, each: int, unseen: int, rivals: Sequence[str], catalog: str | None = None, keep: Path | None = None
+) -> None:
+    """Build, ask, print; the archive stays where `keep` names a folder for it."""
+    folder = keep or Path(tempfile.mkdtemp(prefix="pressmark-bench-"))
     try:
         with Stock(folder, articles, catalog=catalog, rivals=rivals) as stock:
             cells = measure(stock, fragments(stock.press, stock.texts, each, unseen))
             _print_built(stock)
             _print_cells(stock, cells, each)
     finally:
-        shutil.rmtree(folder)
+        if keep is None:
+            shutil.rmtree(folder)
     print(f"memory of this process at most: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
 
 
@@ -177,15 +181,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--unseen", type=int, help="fragments of each length that no article has; else as --each")
     parser.add_argument("--rivals", default=",".join(RIVALS), help="what else is asked: fts, lsh, or nothing")
     parser.add_argument("--catalog", help="URL of an empty catalog instead of SQLite")
-    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server started for it")
+    parser.add_argument("--keep", type=Path, help="a new folder in which the archive is made, and left")
     given = parser.parse_args(arguments)
     unseen = given.each if given.unseen is None else given.unseen
     rivals = [name for name in given.rivals.split(",") if name]
-    if given.postgres:
-        with postgres() as url:
-            compare(given.articles, given.each, unseen, rivals, url)
-    else:
-        compare(given.articles, given.each, unseen, rivals, given.catalog)
+    compare(given.articles, given.each, unseen, rivals, given.catalog, given.keep)
 
 
 if __name__ == "__main__":

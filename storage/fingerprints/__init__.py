@@ -5,16 +5,17 @@ in one sorted file, `index` what is asked of it all. Aligning a fragment with wh
 """
 
 from storage.fingerprints.grams import GRAM, GUARANTEE, WINDOW, every_gram, selected
-from storage.fingerprints.index import FOLD, PREFIX, Candidate, Candidates, TraceIndex, index_version
-from storage.fingerprints.letters import HAN_WEIGHT, THAI_WEIGHT, Normalised, letters, normalise
+from storage.fingerprints.index import FOLD, PREFIX, STALE, Candidate, Candidates, TraceIndex, index_version
+from storage.fingerprints.letters import ABUGIDA_WEIGHT, HAN_WEIGHT, Normalised, letters, normalise
 
 __all__ = [
+    "ABUGIDA_WEIGHT",
     "FOLD",
     "GRAM",
     "GUARANTEE",
     "HAN_WEIGHT",
     "PREFIX",
-    "THAI_WEIGHT",
+    "STALE",
     "WINDOW",
     "Candidate",
     "Candidates",

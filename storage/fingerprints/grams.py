@@ -3,7 +3,7 @@
 Winnowing (Schleimer, Wilkerson, Aiken: Winnowing, SIGMOD 2003): of each WINDOW of neighbouring grams one is kept, the
 smallest in an order drawn from their hashes, so that two texts that share a run of GUARANTEE letters always share a
 kept gram. Grams are short and kept densely: what is left between edited words is found too, which makes a second,
-full-text index unnecessary (decision 0008).
+full-text index unnecessary (ops/decisions/0011).
 """
 
 from __future__ import annotations

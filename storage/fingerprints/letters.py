@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 #: Letters that a Han or kana character counts for: as much as a short word's half.
 HAN_WEIGHT: Final = 3
-#: Letters that a letter of a South-East Asian script without spaces counts for; its vowel signs, as marks, are dropped.
-THAI_WEIGHT: Final = 2
+#: Letters that a letter of an Indian or South-East Asian script counts for; its vowel signs, as marks, are dropped.
+ABUGIDA_WEIGHT: Final = 2
 
 _ENTITY: Final = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
 #: A tag or comment left in a scraped text; what lies between tags stays. Bounded: `<` alone is a mark like others.
@@ -39,7 +39,7 @@ _ODD: Final = re.compile(f"{_ENTITY}|{_TAG}|{_MOJIBAKE}")
 _MISREAD: Final = re.compile(f"[ÂÃÄÅÎÏÐÑ×ØÙÚÛà-ð]{_TAIL}")
 
 _HAN: Final = ((0x2E80, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
-_THAI: Final = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))  # Thai and Lao, Myanmar, Khmer
+_ABUGIDAS: Final = ((0x0900, 0x109F), (0x1780, 0x17FF))  # Devanagari to Sinhala, Thai, Lao, Tibetan, Myanmar; Khmer
 #: Letters that have no decomposition in Unicode and are written without their stroke where a keyboard lacks it.
 _PLAIN: Final = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
 
@@ -68,7 +68,7 @@ def _weight(letter: str) -> int:
     point = ord(letter)
     if any(low <= point <= high for low, high in _HAN):
         return HAN_WEIGHT
-    return THAI_WEIGHT if any(low <= point <= high for low, high in _THAI) else 1
+    return ABUGIDA_WEIGHT if any(low <= point <= high for low, high in _ABUGIDAS) else 1
 
 
 _FOLDING: Final = _Folding()

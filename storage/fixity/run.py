@@ -29,6 +29,7 @@ from storage.fixity.journal import Journal
 from storage.fixity.sample import check_sample
 from storage.fixity.segments import differing
 from storage.fixity.snapshots import SnapshotAudit
+from storage.fixity.traces import TraceAudit
 from storage.fixity.watch import check_memory, remember
 from storage.fixity.work import SegmentResult, check_segments
 from storage.imports import META, ImportedFile
@@ -77,6 +78,7 @@ class _Audit:
         self._findings = Findings()
         self._snapshots = SnapshotAudit(archive, self._findings)
         self._anchors = AnchorAudit(archive, self._findings)
+        self._traces = TraceAudit(archive, self._findings)
         self._objects = self._records = self._captures = self._versions = self._imports = 0
         self._spoiled: set[str] = set()
         self._outlets: dict[str, tuple[datetime, Outlet]] = {}
@@ -100,6 +102,7 @@ class _Audit:
                 ("snapshots", self._check_snapshots),
                 ("imports", self._check_imports),
                 ("anchors", self._anchors.check),
+                ("trace index", self._traces.check),
                 ("objects", self._check_objects),
             ):
                 self._pass(what, work)
@@ -321,7 +324,7 @@ class _Audit:
     def _check_object(self, tx: Tx, key: str) -> None:
         if key.startswith(LOG_PREFIX) or key in self._snapshots.keys:
             return
-        if key in self._imported_keys or key in self._anchors.keys:
+        if key in self._imported_keys or key in self._anchors.keys or key in self._traces.keys:
             return
         if key.startswith(blocklist.PREFIX):
             self._check_block_list(tx, key)

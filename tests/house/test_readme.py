@@ -2,7 +2,8 @@
 
     PRESSMARK_README=write python -m pytest tests/house/test_readme.py
 
-puts in what the commands really print. A line `...` in a block of output stands for any lines.
+puts in what the commands really print. A line `...` in a block of output stands for any lines. A block of Python whose
+first line is `# NAME.py` is a file that the commands find.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ WRITE: Final = os.environ.get("PRESSMARK_README") == "write"
 #: In the page's source: the clock goes on, and the paper's next edition appears.
 LATER: Final = "<!-- an hour passes, and the paper publishes a correction -->"
 BLOCK: Final = re.compile(r"(?ms)^```console\n(.*?)^```$|" + re.escape(LATER))
+
+PROGRAM: Final = re.compile(r"(?ms)^```python\n# ([a-z]+\.py)\n(.*?)^```$")
 
 #: What differs from one archive to the next, and what stands for it when outputs are compared.
 CHANGING: Final = (
@@ -106,6 +109,8 @@ class Tour:
             (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {line} "$@"\n')
             (folder / "bin" / name).chmod(0o755)
         (folder / "lantern.toml").write_text(paper.settings)
+        for name, program in PROGRAM.findall(README.read_text(encoding="utf-8")):
+            (folder / name).write_text(program)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PRESSMARK_")}
         path = f"{folder / 'bin'}:{kept.get('PATH', os.defpath)}"
         self.environment = {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}

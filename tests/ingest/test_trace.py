@@ -274,6 +274,13 @@ def test_claims_are_held_against_the_page(
     assert all(claim.verdict == "unknown" for claim in claims(text, None))
 
 
+@pytest.mark.parametrize("header", ["date 2026-10-31 AP Photo/Ada Vale", "2026-10-31© Ada Vale/AP"])
+def test_a_header_fused_to_the_text_is_read_as_far_as_it_goes(small: Archive, dated: VersionRow, header: str) -> None:
+    text = article_text(dated)
+    found = trace(small, header + text.upper().replace(" ", ""))
+    assert [(c.kind, c.verdict) for c in found.claims] == [("date", "agrees"), ("credit", "agrees")]
+
+
 def test_what_a_page_does_not_say_is_unknown(small: Archive) -> None:
     row = version_of(small, "/0")
     text = "2026-10-31 © AP Photo/Ada Vale\nBy Ada Vale\nhttps://lantern.example/0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from ingest.extract import extract
 from ingest.trace import article_text, trace
+from ops.bench.stock import Stock
 from schemas.articles import Article
 from schemas.errors import ExtractionError
 from storage.archive import Archive
@@ -20,12 +22,14 @@ from tests.support.archives import ARTICLE, START, add_outlet, exchange, setting
 
 pytestmark = pytest.mark.shared
 
+#: Synthetic articles around the orphan's page.
+OTHERS = 100_000 if os.environ.get("PRESSMARK_LONG") else 3_000
 #: Characters of the fragments in other scripts.
 SHORT = 30
 #: Scripts by name: the letters that a text must have many of.
 SCRIPTS = {
     "Han": "[\u4e00-\u9fff]", "kana": "[\u3041-\u30ff]", "Arabic": "[\u0600-\u06ff]", "Thai": "[\u0e00-\u0e7f]",
-    "Hangul": "[\uac00-\ud7af]",
+    "Hangul": "[\uac00-\ud7af]", "Devanagari": "[\u0900-\u097f]",
 }  # fmt: skip
 
 #: Texts of our own in scripts that the corpus lacks.
@@ -33,6 +37,10 @@ OWN = {
     "Arabic": (
         "أعلنت بلدية المدينة صباح اليوم أن العبارة القديمة ستعود إلى العمل بعد إصلاحات استمرت عامين كاملين.",
         "وقال مدير الميناء إن الركاب انتظروا طويلا وإن التذاكر ستبقى بالسعر نفسه حتى نهاية فصل الشتاء.",
+    ),
+    "Devanagari": (
+        "नगर पालिका ने आज सुबह बताया कि पुरानी नाव दो साल की मरम्मत के बाद फिर से चलेगी।",
+        "बंदरगाह के प्रबंधक ने कहा कि यात्रियों ने लंबा इंतज़ार किया और टिकट सर्दियों के अंत तक उसी दाम पर रहेंगे।",
     ),
     "Thai": (
         "เทศบาลประกาศเมื่อเช้าวันนี้ว่าเรือข้ามฟากลำเก่าจะกลับมาวิ่งอีกครั้งหลังการซ่อมนานสองปี",
@@ -77,7 +85,19 @@ def orphans_page(orphan: str) -> bytes:
 
 
 def test_the_orphan_finds_home(archive: Archive, shared: Path) -> None:
+    finds_home(archive, (shared / "seed" / "orphan.txt").read_text("utf-8"))
+
+
+@pytest.mark.slow
+def test_the_orphan_finds_home_among_many(tmp_path: Path, shared: Path) -> None:
     orphan = (shared / "seed" / "orphan.txt").read_text("utf-8")
+    with Stock(tmp_path, OTHERS) as stock:
+        add_outlet(stock.archive)
+        finds_home(stock.archive, orphan)
+
+
+def finds_home(archive: Archive, orphan: str) -> None:
+    """Keep the orphan's page, trace the orphan: found, all of it aligned, and its claims agree."""
     article = keep(archive, "/war", orphans_page(orphan))
     assert article is not None
     assert article.photos[0].photographers == ("Kostiantyn Liberov",)
@@ -107,7 +127,7 @@ def test_thirty_characters_in_any_script_are_found(archive: Archive, shared: Pat
         article = keep(archive, f"/{name}", in_a_page(paragraphs))
         assert article is not None
         asked[name].append((middle(article), f"https://lantern.example/{name}"))
-    assert {"Han", "Hangul", "Arabic", "Thai"} <= {name for name, some in asked.items() if some}
+    assert {"Han", "Hangul", "Arabic", "Thai", "Devanagari"} <= {name for name, some in asked.items() if some}
     for name, some in asked.items():
         for fragment, url in some:
             found = trace(archive, fragment).matches

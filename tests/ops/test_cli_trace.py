@@ -86,7 +86,7 @@ def test_each_match_comes_with_its_proof_and_its_difference(kept: Pressmark, tmp
 def test_what_matches_nothing_is_shown(kept: Pressmark, tmp_path: Path) -> None:
     _, text = fragment_of(kept, 1)
     fragment = tmp_path / "fragment.txt"
-    fragment.write_text("QQQ JJJ XXX ZZZ WWW VVV KKK PPP. " * 4 + text)
+    fragment.write_text("QQQ JJJ ZZZ WWW VVV KKK PPP HHH. " * 4 + text)
     shown = kept("trace", fragment).done().out
     assert "nothing archived has characters 0-1" in shown
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from storage.archive import Archive
 from storage.fingerprints import (
+    ABUGIDA_WEIGHT,
     GRAM,
     GUARANTEE,
     HAN_WEIGHT,
-    THAI_WEIGHT,
     WINDOW,
     every_gram,
     index_version,
@@ -119,7 +119,7 @@ def test_forms_of_other_scripts_are_one(pair: tuple[str, str]) -> None:
 
 def test_a_dense_character_weighs_more() -> None:
     assert len(letters("船が港を出た")) == 6 * HAN_WEIGHT
-    assert len(letters("เรือออก")) == 6 * THAI_WEIGHT  # of seven characters one is a mark
+    assert len(letters("เรือออก")) == 6 * ABUGIDA_WEIGHT  # of seven characters one is a mark
     assert len(letters("ship")) == 4
 
 

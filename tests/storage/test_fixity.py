@@ -19,6 +19,7 @@ from schemas.errors import DiskError
 from storage.archive import Archive
 from storage.catalog.values import RecordRow
 from storage.datasets import Selection, build
+from storage.fingerprints import PREFIX
 from storage.fixity import CONFIDENCE, AuditOptions, AuditReport, Sampled, audit
 from storage.segments import Segments, object_key
 from tests.storage.keepsake import CAPTURES, copy, make
@@ -490,6 +491,22 @@ def test_a_changed_checkpoint_tile_and_bundle_are_named(archive: Archive) -> Non
         flip(folder / name, len(good) // 2)
         assert places(audit(archive)) == {("damaged", f"log/{name}")}
         (folder / name).write_bytes(good)
+
+
+def test_a_damaged_or_missing_trace_segment_is_named_and_so_is_a_version_that_is_not_indexed(archive: Archive) -> None:
+    count = archive.traces.fold(1)
+    assert count > 1
+    (key,) = archive.store.list(PREFIX)
+    assert places(audit(archive)) == set()
+    path = archive.directory / "objects" / key
+    flip(path, path.stat().st_size // 2)
+    assert places(audit(archive)) == {("damaged", key)}
+    path.unlink()
+    assert places(audit(archive)) == {("missing", key)}
+    sql(archive, "DELETE FROM fingerprint_segments")
+    (finding,) = audit(archive).missing
+    assert finding.where == "trace index"
+    assert f"0 of {count} article versions; `pressmark rebuild`" in finding.message
 
 
 def test_strangers_objects_and_files_are_orphans_and_no_fault(archive: Archive) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from storage.blobs import FolderStore
 from storage.catalog.values import VersionRow
 from storage.datasets import Selection, build, verify
 from storage.evidence import prove
+from storage.fingerprints import PREFIX, letters
 from storage.fixity import audit
 from storage.rebuild import rebuild
 from storage.recovery import recover
@@ -85,8 +87,12 @@ def small(tmp_path: Path) -> Iterator[Archive]:
 
 
 def story(archive: Archive) -> VersionRow:
-    """Four articles, one of them seen again and changed, a feed that quotes it, a dataset; the version to go."""
+    """Four articles, one of them seen again and changed, a feed that quotes it, a dataset; the version to go.
+
+    The trace index holds the first versions in a sealed segment, the later one in the catalog.
+    """
     fill(archive, 4)
+    assert archive.traces.fold(1) == 4
     at = START + timedelta(minutes=1)
     quote = f"{PHRASE}the harbour master said, while the crew made fast"
     feed = f"<rss><channel><item><link>https://lantern.example/1</link><description>{quote}".encode()
@@ -175,6 +181,30 @@ def test_the_search_finds_what_is_there(archive: Archive, request: pytest.Fixtur
         assert any(row.text_sha256 in hit for hit in found)
     else:
         assert any(hit.startswith("catalog.sqlite") for hit in hits)
+
+
+@LONG
+def test_a_trace_finds_nothing_of_it_and_all_of_the_others(archive: Archive) -> None:
+    row, other = story(archive), version_of(archive, "/2")
+    assert other is not None
+    with archive.catalog.read() as tx:
+        gone = {version.row_id for version in tx.articles.versions(row.article_id)}
+    assert len(gone) == 2, "the first version of a sealed segment, the later one of the catalog"
+    assert gone <= set(indexed(archive, row))
+    before = set(archive.store.list(PREFIX))
+    goes(archive, row)
+    assert not gone & set(indexed(archive, row))
+    assert other.row_id in indexed(archive, other)
+    after = set(archive.store.list(PREFIX))
+    assert len(after) == 1
+    assert not before & after, "the file was written again, and the old one deleted"
+
+
+def indexed(archive: Archive, row: VersionRow) -> list[int]:
+    """The rows that the trace index names for a text."""
+    text = "\n\n".join(json.loads(row.block)["paragraphs"])
+    with archive.catalog.read() as tx:
+        return [found.row_id for found in archive.traces.candidates(tx, letters(text), 50).found]
 
 
 def clean(archive: Archive) -> list[str]:
