@@ -16,6 +16,7 @@ from schemas.urls import article_key
 from tests.journeys.conftest import QUICK
 from tests.journeys.stage import CONTACT, Stage
 
+
 @pytest.fixture(
     params=[
         pytest.param("embedded", id="sqlite-folder"),
