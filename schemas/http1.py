@@ -101,37 +101,60 @@ def parse_response(block: bytes, *, method: str = "GET") -> ResponseView:
 
     `method` is that of the request: the answer to HEAD has no body (RFC 9112 section 6.3).
     """
-    informational: list[bytes] = []
-    start = 0
-    while True:
-        head_end = _find_head_end(block, start)
-        head = block[start:head_end]
-        match = None if head_end is None else _STATUS_LINE.fullmatch(_first_line(head))
-        if match is None or head_end is None:
-            return _unreadable(block[start:], tuple(informational))
-        status = int(match[3])
-        if 100 <= status < 200 and status != 101:
-            informational.append(head)
-            start = head_end
-            continue
-        break
+    found = _find_head(block)
+    if found.match is None:
+        return _unreadable(block[found.start :], found.informational)
+    status = int(found.match[3])
+    head = block[found.start : found.end]
     headers = _parse_headers(head)
-    body = block[head_end:]
-    found = _read_body(body, status=status, method=method, headers=headers)
+    body = block[found.end :]
+    read = _read_body(body, status=status, method=method, headers=headers)
     return ResponseView(
         status=status,
-        reason=(match[4] or b"").decode("latin-1").rstrip(" \t"),
-        version=f"{int(match[1])}.{int(match[2])}",
+        reason=(found.match[4] or b"").decode("latin-1").rstrip(" \t"),
+        version=f"{int(found.match[1])}.{int(found.match[2])}",
         headers=headers,
         head=head,
         body=body,
-        payload=found.payload,
-        complete=found.truncation is None,
-        truncation=found.truncation,
-        framing=found.framing,
-        trailing=body[found.end :],
-        informational=tuple(informational),
+        payload=read.payload,
+        complete=read.truncation is None,
+        truncation=read.truncation,
+        framing=read.framing,
+        trailing=body[read.end :],
+        informational=found.informational,
     )
+
+
+def response_head(block: bytes) -> bytes:
+    """What `parse_response` reads status and fields from: all up to the body, 1xx heads before it too.
+
+    The whole block where no head can be read. Never raises.
+    """
+    found = _find_head(block)
+    return block if found.match is None else block[: found.end]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Head:
+    start: int  # of the final response's head, or of what cannot be read as one
+    end: int  # offset after its blank line
+    match: re.Match[bytes] | None  # of its status line; None where there is no readable head
+    informational: tuple[bytes, ...]  # 1xx heads before it
+
+
+def _find_head(block: bytes) -> _Head:
+    informational: list[bytes] = []
+    start = 0
+    while True:
+        end = _find_head_end(block, start)
+        match = None if end is None else _STATUS_LINE.fullmatch(_first_line(block[start:end]))
+        if match is None or end is None:
+            return _Head(start=start, end=len(block), match=None, informational=tuple(informational))
+        status = int(match[3])
+        if not 100 <= status < 200 or status == 101:
+            return _Head(start=start, end=end, match=match, informational=tuple(informational))
+        informational.append(block[start:end])
+        start = end
 
 
 def parse_request(block: bytes) -> RequestView:

@@ -21,7 +21,7 @@ from schemas.articles import Article
 from schemas.captures import Capture, Context, Ending, Exchange, RecordRef, Role
 from schemas.digests import Digest
 from schemas.errors import InvalidValue
-from schemas.http1 import ResponseView, parse_response
+from schemas.http1 import ResponseView, parse_response, response_head
 from schemas.instants import parse_warc_date, to_micros, warc_date
 from schemas.outlets import OutletChange
 from schemas.urls import join
@@ -417,7 +417,9 @@ def capture_of(event: Event) -> Capture:
 
 def _response_of(view: RecordLike) -> ResponseView:
     """The answer in a record's block, of which only status and fields are looked at: a revisit has no more."""
-    return view.http if isinstance(view, DraftView) and view.http is not None else parse_response(view.block)
+    if isinstance(view, DraftView) and view.http is not None:
+        return view.http
+    return parse_response(response_head(view.block))
 
 
 def _header(http: ResponseView | None, name: str) -> str | None:

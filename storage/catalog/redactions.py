@@ -55,6 +55,11 @@ class Redactions(Queries):
         row = self._connection.execute(select(erased).where(erased.c.digest == digest)).first()
         return _erased(row) if row else None
 
+    def few_digests(self, most: int) -> frozenset[str] | None:
+        """The digests of all records that redactions name; None where there are more than `most`."""
+        found = frozenset(self._connection.scalars(select(erased.c.digest).limit(most + 1)))
+        return found if len(found) <= most else None
+
     def by_record(self, record_id: str) -> ErasedRow | None:
         """The record of this id, where a redaction names it."""
         row = self._connection.execute(select(erased).where(erased.c.record_id == record_id).limit(1)).first()

@@ -32,6 +32,25 @@ OnEvent = Callable[[Tx, Event], None]
 _ALONE: Final = frozenset({"warcinfo", "resource"})
 
 
+#: Digests of erased records that are held while a segment is read (some 150 bytes each); of more, each is asked for.
+ERASED_HELD: Final = 10_000
+
+
+class _Erased:
+    """Which records redactions name, as one transaction sees them."""
+
+    __slots__ = ("_held", "_tx")
+
+    def __init__(self, tx: Tx, *, most: int) -> None:
+        """`most` is how many digests may be held, so that not every record costs a query."""
+        self._tx, self._held = tx, tx.redactions.few_digests(most) if most else None
+
+    def __contains__(self, digest: str) -> bool:
+        if self._held is not None:
+            return digest in self._held
+        return self._tx.redactions.by_digest(digest) is not None
+
+
 class SegmentAudit:
     """Reads segments one after another. `records` counts those that were read."""
 
@@ -65,6 +84,7 @@ class SegmentAudit:
         """One record by itself, with the others of its event. Raises StoreError, CatalogError, DiskError."""
         rows = tx.records.of_event(row.event_id) if row.event_id is not None else [row]
         group: list[Stored] = []
+        erased = _Erased(tx, most=0)
         for one in rows:
             try:
                 stored = read_member(self._archive.segments.member(one), name=one.segment, offset=one.offset)
@@ -74,7 +94,7 @@ class SegmentAudit:
             except DamageError as error:
                 self._findings.add(DAMAGED, _place(one.segment, one.offset), error.message)
                 continue
-            if self._check_record(tx, one, stored):
+            if self._check_record(tx, one, stored, erased):
                 group.append(stored)
         self.records += 1
         if len(group) == len(rows):
@@ -101,6 +121,7 @@ class SegmentAudit:
         before = self._findings.count()
         group: list[Stored] = []
         event_id: str | None = None
+        erased = _Erased(tx, most=ERASED_HELD)
         for row, stored in self._pairs(tx, segment, stream):
             if stored is not None:
                 self.records += 1
@@ -108,7 +129,7 @@ class SegmentAudit:
                 assert stored is not None
                 self._stray(tx, stored)
                 continue
-            sound = stored is not None and self._check_record(tx, row, stored)
+            sound = stored is not None and self._check_record(tx, row, stored, erased)
             if not sound and row.event_id is not None:
                 self.spoiled.add(row.event_id)
             if row.event_id != event_id:
@@ -182,7 +203,7 @@ class SegmentAudit:
 
     # -- one record
 
-    def _check_record(self, tx: Tx, row: RecordRow, stored: Stored) -> bool:
+    def _check_record(self, tx: Tx, row: RecordRow, stored: Stored, erased: _Erased) -> bool:
         """The record's own digests, and its row; True where both hold."""
         place = _place(row.segment, row.offset)
         before = self._findings.count()
@@ -202,7 +223,7 @@ class SegmentAudit:
         stone = tombstone_of(stored)
         if stone is not None:
             self._check_tombstone(tx, row, stored, stone)
-        elif tx.redactions.by_digest(stored.ref.digest) is not None:
+        elif stored.ref.digest in erased:
             self._unredacted(tx, stored)
         alone = stone is not None or stored.type in _ALONE
         if row != wanted or (row.event_id is None and not alone):

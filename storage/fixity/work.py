@@ -7,6 +7,7 @@ checked is left to `segments` and `events`.
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -95,7 +96,8 @@ def check_segments(
     workers: int,
     rate: float | None = None,
 ) -> Iterator[SegmentResult]:
-    """The result of each segment, in their order; by `workers` processes where there is enough to read.
+    """The result of each segment, in their order; by `workers` processes where there is enough to read, of which this
+    is one: it reads while the others start, and what they have not begun while it waits for them.
 
     Raises StoreError, CatalogError, DiskError.
     """
@@ -108,25 +110,51 @@ def check_segments(
     settings = replace(archive.settings, clock=system_clock)  # one that tests wind up cannot be sent
     # Spawned, not forked: connections and threads of this process must not be shared with another.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _open, (settings,)) as pool:
+    with ProcessPoolExecutor(workers - 1, context, _open, (settings,)) as pool:
         try:
-            yield from _in_order(pool, rows, known, share, ahead=workers * AHEAD)
+            yield from _in_order(pool, rows, known, share, ahead=workers * AHEAD, here=archive)
         except BrokenProcessPool as error:
             raise StoreError("a process of the audit was killed", remedy="run it again with --workers 1") from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
+@dataclass(kw_only=True, slots=True)
+class _Task:
+    """A segment that is given out, and what came of it where this process read it."""
+
+    row: SegmentRow
+    future: Future[SegmentResult]
+    result: SegmentResult | None = None
+
+
 def _in_order(
-    pool: ProcessPoolExecutor, rows: Iterable[SegmentRow], known: frozenset[str], rate: float | None, *, ahead: int
+    pool: ProcessPoolExecutor,
+    rows: Iterable[SegmentRow],
+    known: frozenset[str],
+    rate: float | None,
+    *,
+    ahead: int,
+    here: Archive,
 ) -> Iterator[SegmentResult]:
-    waiting: list[Future[SegmentResult]] = []
-    for row in rows:
-        waiting.append(pool.submit(_task, row, known, rate))
-        if len(waiting) > ahead:
-            yield waiting.pop(0).result()
-    while waiting:
-        yield waiting.pop(0).result()
+    rest = iter(rows)
+    tasks: deque[_Task] = deque()
+    while True:
+        while len(tasks) < ahead and (row := next(rest, None)) is not None:
+            tasks.append(_Task(row=row, future=pool.submit(_task, row, known, rate)))
+        if not tasks:
+            return
+        first = tasks[0]
+        if first.result is not None or first.future.done():
+            tasks.popleft()
+            yield first.result or first.future.result()
+            continue
+        # From the end, where the others are not yet; what was taken over is cancelled, and cancels no more.
+        free = next((task for task in reversed(tasks) if task.result is None and task.future.cancel()), None)
+        if free is not None:
+            free.result = check_segment(here, free.row, known, rate)
+        else:
+            first.future.exception()  # waits; what it raises is raised above
 
 
 # -- in the other process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,30 @@ def test_an_imported_article_can_be_proven(empty: Pressmark, tmp_path: Path) -> 
     empty("prove", article["id"], "-o", bundle).done()
     verified = empty("verify", bundle).done()
     assert "it is not in the bundle" in verified.out + verified.err
+
+
+def test_an_import_and_a_redaction_of_it_can_be_proven(empty: Pressmark, tmp_path: Path) -> None:
+    path, before, after, gone = (tmp_path / name for name in ("a.warc.gz", "before.zip", "after.zip", "gone.zip"))
+    path.write_bytes(gz(FILE))
+    empty("import", path).done()
+    name = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    empty("prove", name, "-o", before).done()
+    article = empty("articles", "--json").done().values[0]
+    codes = ("--reason", "court-order", "--authority", "district-court", "--keep", "all")
+    (index,) = empty("redact", article["id"], *codes, "--json").done().values[-1]["entries"]
+    empty("prove", f"redaction/{index}", "-o", gone).done()
+    empty("prove", name, "-o", after).done()
+    for bundle, sentence in (
+        (before, "entry 0 (import) stands in that log"),
+        (after, "entry 0 (import) stands in that log"),
+        (gone, f"entry {index} says that the content of 2 records was erased, for court-order, by district-court"),
+    ):
+        verified = empty("verify", bundle).done()
+        assert f"proven: {sentence}" in verified.out + verified.err
+    empty("prove", f"redaction/{index - 1}", "-o", tmp_path / "x.zip").refused(4, "is no redaction")
+    empty("prove", "sha256:" + "0" * 64, "-o", tmp_path / "x.zip").refused(4)
+    assert not (tmp_path / "x.zip").exists()
+    empty("audit", "--full").done()
 
 
 def test_rebuild_restores_what_was_imported(empty: Pressmark, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from schemas.http1 import (
     payload_with_framing,
     print_chunked,
     print_head,
+    response_head,
 )
 
 OK = "HTTP/1.1 200 OK"
@@ -120,6 +121,21 @@ def test_any_bytes_are_read_somehow(data: bytes) -> None:
 def test_framing(block: bytes, payload: bytes, framing: str, truncation: str | None, trailing: bytes) -> None:
     view = parse_response(block)
     assert (view.payload, view.framing, view.truncation, view.trailing) == (payload, framing, truncation, trailing)
+
+
+@given(st.lists(st.sampled_from([100, 103, 199]), max_size=3), st.lists(st.tuples(harmless, value)), st.binary())
+def test_the_head_alone_says_what_the_whole_block_says(
+    early: list[int], headers: list[tuple[str, str]], body: bytes
+) -> None:
+    before = b"".join(print_head(f"HTTP/1.1 {status} Early", headers) for status in early)
+    for block in (before + message(body, *headers), before + message(b"\r\n\r\n" + body, CHUNKED), before + body, body):
+        head, whole = parse_response(response_head(block)), parse_response(block)
+        assert (head.status, head.reason, head.version, head.headers, head.informational) == (
+            whole.status, whole.reason, whole.version, whole.headers, whole.informational,
+        )  # fmt: skip
+        assert block.startswith(response_head(block))
+        if whole.status is not None:
+            assert len(response_head(block)) == len(block) - len(whole.body)
 
 
 def test_the_answer_to_head_has_no_body() -> None:

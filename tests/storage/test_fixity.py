@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from schemas.captures import Capture
 from schemas.errors import DiskError
 from storage.archive import Archive
-from storage.catalog.values import RecordRow
+from storage.catalog.values import ErasedRow, RecordRow, RedactionRow
 from storage.datasets import Selection, build
 from storage.fingerprints import PREFIX
 from storage.fixity import CONFIDENCE, AuditOptions, AuditReport, Sampled, audit
+from storage.fixity.work import check_segment, check_segments
 from storage.segments import Segments, object_key
 from tests.storage.keepsake import CAPTURES, copy, make
 from tests.support.archives import ARTICLE, exchange, fill, page, settings
@@ -190,6 +191,47 @@ def test_two_processes_find_what_one_finds(archive: Archive, monkeypatch: pytest
     monkeypatch.setattr("storage.fixity.work.SHARE_FROM", 0)
     assert audit(archive, AuditOptions(workers=2)) == alone
     assert not alone.ok
+
+
+@pytest.mark.parametrize("held", [10_000, 1], ids=["digests held", "each asked for"])
+@pytest.mark.parametrize("state", ["done", "pending"])
+def test_a_record_that_a_redaction_names_and_that_still_stands_is_told(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, held: int, state: str
+) -> None:
+    """Whether the names fit in memory or not; in a sample too."""
+    monkeypatch.setattr("storage.fixity.segments.ERASED_HELD", held)
+    row = next(r for r in rows(archive) if r.type == "response")
+    names = [row.digest, *(f"sha256:{n:064x}" for n in range(2))]
+    with archive.catalog.begin() as tx:
+        tx.redactions.add(
+            RedactionRow(log_index=0, state=state, code="x", authority="y", scope=None),
+            [
+                ErasedRow(digest=name, log_index=0, place=n, record_id=None, role=None, entry=None)
+                for n, name in enumerate(names)
+            ],
+        )
+    for options in (AuditOptions(), AuditOptions(sample=len(rows(archive)))):
+        report = audit(archive, options)
+        place = f"{row.segment} at {row.offset}"
+        told = [f.where for f in report.damaged if f.message.startswith("an unredacted copy: log entry 0")]
+        waits = [note for note in report.notes if note.startswith(f"{place} waits to be erased")]
+        assert (told, len(waits) > 0) == (([place], False) if state == "done" else ([], True))
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_what_several_processes_read_comes_in_the_order_of_the_segments(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    for number in range(200, 209):
+        archive.deposit([(exchange(f"/{number}", page(number)), ARTICLE)])
+        archive.seal()
+    with archive.catalog.read() as tx:
+        segments = tx.segments.all()
+    monkeypatch.setattr("storage.fixity.work.SHARE_FROM", 0)
+    monkeypatch.setattr("storage.fixity.work.AHEAD", ahead)
+    wanted = [check_segment(archive, row, frozenset()) for row in segments]
+    assert len(wanted) > 9
+    assert list(check_segments(archive, segments, frozenset(), workers=2)) == wanted
 
 
 def test_an_audit_changes_nothing(archive: Archive) -> None:
