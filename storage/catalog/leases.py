@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 
 from storage.catalog.base import Queries
 from storage.catalog.tables import leases
+from storage.catalog.values import LeaseRow
 
 
 class Leases(Queries):
@@ -30,6 +31,11 @@ class Leases(Queries):
             update(leases).where(leases.c.name == name).values(holder=holder, epoch=epoch, until=until)
         )
         return epoch
+
+    def get(self, name: str) -> LeaseRow | None:
+        """Who holds or held a lease last; None where nobody ever did."""
+        row = self._connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
+        return None if row is None else LeaseRow(holder=row.holder, epoch=row.epoch, until=row.until)
 
     def renew(self, name: str, *, holder: str, epoch: int, until: int) -> bool:
         """Hold a lease longer; False where another has taken it over."""

@@ -117,6 +117,15 @@ class LogState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LeaseRow:
+    """A lease as it was given last."""
+
+    holder: str
+    epoch: int
+    until: int  # microseconds; 0 once it was given back
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EntryRow:
     """One log entry."""
 

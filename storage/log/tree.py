@@ -136,21 +136,32 @@ class Log:
         return checkpoint
 
     def _acquire(self, now: datetime) -> int | None:
-        """The lease's epoch; None where another process kept it for all of a lease's time."""
-        started = time.monotonic()
+        """The lease's epoch; None where another process kept it for all of a lease's time.
+
+        A lease that nobody renewed for as long as it holds is free, whatever its end says: the clock may have been set
+        back since, or that of a dead process ran ahead. Where its holder lives after all, the epoch stops it.
+        """
+        started, seen = time.monotonic(), None
         while True:
             waited = time.monotonic() - started
             at = now + timedelta(seconds=waited)
-            with self._catalog.begin() as tx:
-                epoch = tx.leases.acquire(
-                    LEASE,
-                    holder=self._holder,
-                    now=to_micros(at),
-                    until=to_micros(at + timedelta(seconds=LEASE_SECONDS)),
-                )
-            if epoch is not None or waited > LEASE_SECONDS + 1:
+            epoch = self._take(to_micros(at), at)
+            if epoch is not None:
                 return epoch
+            with self._catalog.read() as tx:
+                held = tx.leases.get(LEASE)
+            if seen is None:
+                seen = held, waited
+            elif held is not None and held == seen[0] and waited - seen[1] > LEASE_SECONDS:
+                return self._take(held.until, at)
+            elif held != seen[0] and waited > LEASE_SECONDS + 1:
+                return None
             time.sleep(LEASE_POLL)
+
+    def _take(self, now: int, at: datetime) -> int | None:
+        until = to_micros(at + timedelta(seconds=LEASE_SECONDS))
+        with self._catalog.begin() as tx:
+            return tx.leases.acquire(LEASE, holder=self._holder, now=now, until=until)
 
     def _renew(self, epoch: int, now: datetime) -> None:
         until = to_micros(now + timedelta(seconds=LEASE_SECONDS))

@@ -32,6 +32,7 @@ from schemas.captures import Context, Ending, Exchange
 from schemas.errors import PressmarkError
 from storage.archive import Archive, StorageSettings
 from storage.recovery import recover
+from tests.support import logs
 from tests.support.archives import ARTICLE, OUTLET, START, add_outlet, exchange, page, read_article, settings, ticking
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -156,10 +157,17 @@ def take_down(folder: Path, announce: Announce) -> None:
             announce("redacted", str(outcome.entries[0]))
 
 
+def sequence(folder: Path, announce: Announce) -> None:
+    """Entries sequenced and published as the folder's `work.json` says, on a log without an archive around it."""
+    work = json.loads((folder / "work.json").read_bytes())
+    logs.write(logs.Work(folder=str(folder), seed=work["seed"], adds=tuple(work["adds"])), announce)
+
+
 STORIES: Final[dict[str, Callable[[Path, Announce], None]]] = {
     "crawl": crawl,
     "restart": restart,
     "take_down": take_down,
+    "sequence": sequence,
 }
 
 
