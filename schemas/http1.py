@@ -125,13 +125,25 @@ def parse_response(block: bytes, *, method: str = "GET") -> ResponseView:
     )
 
 
-def response_head(block: bytes) -> bytes:
+def response_head(block: bytes | memoryview) -> bytes:
     """What `parse_response` reads status and fields from: all up to the body, 1xx heads before it too.
 
     The whole block where no head can be read. Never raises.
     """
     found = _find_head(block)
-    return block if found.match is None else block[: found.end]
+    return bytes(block if found.match is None else block[: found.end])
+
+
+def plain_payload(head: ResponseView, size: int, *, method: str = "GET") -> slice | None:
+    """Where in a block of `size` bytes the payload of its response stands, whose `response_head` was parsed.
+
+    None where a transfer-coding has to be undone first, or the head cannot be read. Never raises.
+    """
+    if head.status is None:
+        return None
+    start = sum(map(len, head.informational)) + len(head.head)
+    end = _plain_end(size - start, status=head.status, method=method, headers=head.headers)
+    return None if end is None else slice(start, start + end.end)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,18 +154,18 @@ class _Head:
     informational: tuple[bytes, ...]  # 1xx heads before it
 
 
-def _find_head(block: bytes) -> _Head:
+def _find_head(block: bytes | memoryview) -> _Head:
     informational: list[bytes] = []
     start = 0
     while True:
         end = _find_head_end(block, start)
-        match = None if end is None else _STATUS_LINE.fullmatch(_first_line(block[start:end]))
+        match = None if end is None else _STATUS_LINE.fullmatch(_first_line(bytes(block[start:end])))
         if match is None or end is None:
             return _Head(start=start, end=len(block), match=None, informational=tuple(informational))
         status = int(match[3])
         if not 100 <= status < 200 or status == 101:
             return _Head(start=start, end=end, match=match, informational=tuple(informational))
-        informational.append(block[start:end])
+        informational.append(bytes(block[start:end]))
         start = end
 
 
@@ -234,29 +246,43 @@ class _Body:
 
 
 def _read_body(body: bytes, *, status: int, method: str, headers: tuple[tuple[str, str], ...]) -> _Body:
-    """Find the body's end by the rules of RFC 9112 section 6.3, in their order."""
+    plain = _plain_end(len(body), status=status, method=method, headers=headers)
+    if plain is None:
+        return _read_transfer_coded(body, _transfer_codings(headers))
+    return _Body(payload=body[: plain.end], end=plain.end, framing=plain.framing, truncation=plain.truncation)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    end: int  # offset in the body of the first byte after the message
+    framing: str
+    truncation: str | None
+
+
+def _plain_end(size: int, *, status: int, method: str, headers: tuple[tuple[str, str], ...]) -> _End | None:
+    """The end of a body of which `size` bytes are there, by the rules of RFC 9112 section 6.3, in their order.
+
+    None where a transfer-coding says it.
+    """
     # 1. and 2. No body, whatever the headers say.
     if method.upper() == "HEAD" or status in (101, 204, 304):
-        return _Body(payload=b"", end=0, framing="none", truncation=None)
+        return _End(0, "none", None)
     # 3. Transfer-Encoding overrides Content-Length.
-    codings = [
-        c for c in _tokens([v for k, v in headers if k.lower() == "transfer-encoding"]) if c != "identity"
-    ]
-    if codings:
-        return _read_transfer_coded(body, codings)
+    if _transfer_codings(headers):
+        return None
     # 4. and 5. Content-Length: one value, perhaps repeated; else the framing cannot be read.
     lengths = set(_tokens([v for k, v in headers if k.lower() == "content-length"]))
     if lengths:
         length = next(iter(lengths))
         if len(lengths) > 1 or not (length.isascii() and length.isdigit() and len(length) < 19):
-            return _Body(payload=body, end=len(body), framing="unreadable", truncation="unspecified")
-        end = min(int(length), len(body))
-        short = len(body) < int(length)
-        return _Body(
-            payload=body[:end], end=end, framing="length", truncation="disconnect" if short else None
-        )
+            return _End(size, "unreadable", "unspecified")
+        return _End(min(int(length), size), "length", "disconnect" if size < int(length) else None)
     # 7. Else the body ends where the connection closed; whether it was whole cannot be told.
-    return _Body(payload=body, end=len(body), framing="close", truncation=None)
+    return _End(size, "close", None)
+
+
+def _transfer_codings(headers: tuple[tuple[str, str], ...]) -> list[str]:
+    return [c for c in _tokens([v for k, v in headers if k.lower() == "transfer-encoding"]) if c != "identity"]
 
 
 def _read_transfer_coded(body: bytes, codings: list[str]) -> _Body:
@@ -398,7 +424,7 @@ def _unreadable(block: bytes, informational: tuple[bytes, ...]) -> ResponseView:
     )
 
 
-def _find_head_end(block: bytes, start: int) -> int | None:
+def _find_head_end(block: bytes | memoryview, start: int) -> int | None:
     """Offset after the blank line that ends a head; LF and CRLF count alike."""
     match = _HEAD_END.search(block, start, start + MAX_HTTP_HEAD)
     return None if match is None else match.end()

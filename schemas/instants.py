@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from schemas.errors import InvalidValue
@@ -15,6 +16,9 @@ from schemas.errors import InvalidValue
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+# Dates read last: the records of one event share one.
+_DATES_KEPT: Final = 64
 
 # ISO 28500:2017 5.4: the W3C profile of ISO 8601, in UTC, from a bare year to nanoseconds.
 _WARC_DATE: Final = re.compile(
@@ -46,6 +50,7 @@ def warc_date(instant: datetime) -> str:
     return _stamp(utc(instant), "microseconds")
 
 
+@lru_cache(maxsize=_DATES_KEPT)
 def parse_warc_date(text: str) -> datetime:
     """Read a WARC date of any precision that ISO 28500:2017 5.4 allows; what is not given is taken as the
     first.

@@ -7,14 +7,17 @@ Pressmark's own (FORMAT.md).
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from schemas.digests import Digest
 from schemas.errors import InvalidValue
-from schemas.http1 import parse_response, payload_with_framing
+from schemas.http1 import ResponseView, parse_response, payload_with_framing, plain_payload, response_head
 from schemas.instants import parse_warc_date
 
 #: WARC header that carries 32 random bytes in hex; it makes the record digest a commitment that hides the
@@ -25,13 +28,19 @@ NONCE: Final = "Pressmark-Nonce"
 MAX_RECORD_HEAD: Final = 256 * 1024
 
 _RECORD_END: Final = b"\r\n\r\n"
+#: Bytes behind the block: two CRLF.
+RECORD_TAIL: Final = len(_RECORD_END)
 _RECORD_VERSION: Final = re.compile(r"WARC/[0-9]\.[0-9]+")
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # What may not stand in a line once the head was split at its CRLFs.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f]")
 
+# Names of fields that need not be looked at again: there are some thirty.
+_NAMES_KEPT: Final = 256
+
 # Fields that ISO 28500:2017 5.1 asks of every record.
-_MANDATORY: Final = ("WARC-Record-ID", "Content-Length", "WARC-Date", "WARC-Type")
+_SPELT: Final = {name.lower(): name for name in ("WARC-Record-ID", "Content-Length", "WARC-Date", "WARC-Type")}
+_MANDATORY: Final = tuple(_SPELT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,22 +121,39 @@ def parse_record(data: bytes) -> RecordView:
 
     Refused here: folded lines, bare LF, control characters, a missing or repeated mandatory field.
     """
+    header = parse_header(data)
+    return RecordView(version=header.version, headers=header.headers, block=data[header.start : -len(_RECORD_END)])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordHeader:
+    """The header of a record, whose block is left where it stands."""
+
+    version: str  # "1.1"
+    headers: tuple[tuple[str, str], ...]  # as `RecordView` has them
+    first: Mapping[str, str]  # the first value of each header, by lower-case name
+    start: int  # offset of the block in the record; it ends RECORD_TAIL bytes before the record does
+
+
+def parse_header(data: bytes) -> RecordHeader:
+    """Check that these bytes are exactly one uncompressed record, and read its header. Raises as `parse_record`."""
     head_end = data.find(_RECORD_END, 0, MAX_RECORD_HEAD)
     if head_end < 0:
         raise InvalidValue("not a WARC record: no end of its header found")
     version, headers = _parse_head(data[:head_end])
     names = [name.lower() for name, _ in headers]
     for name in _MANDATORY:
-        if names.count(name.lower()) != 1:
-            raise InvalidValue(f"a WARC record has exactly one {name}")
-    length = headers[names.index("content-length")][1]
+        if names.count(name) != 1:
+            raise InvalidValue(f"a WARC record has exactly one {_SPELT[name]}")
+    first = {name: value for name, (_, value) in zip(reversed(names), reversed(headers), strict=True)}
+    length = first["content-length"]
     if not (length.isascii() and length.isdigit() and len(length) < 19):
         raise InvalidValue(f"not a Content-Length: {length[:40]!r}")
     start = head_end + len(_RECORD_END)
     end = start + int(length)
     if data[end:] != _RECORD_END or len(data) != end + len(_RECORD_END):
         raise InvalidValue(f"the record does not end with two CRLF after its block of {int(length)} bytes")
-    return RecordView(version=version[5:], headers=headers, block=data[start:end])
+    return RecordHeader(version=version[5:], headers=headers, first=first, start=start)
 
 
 def print_record(view: RecordView) -> bytes:
@@ -153,22 +179,37 @@ def record_findings(view: RecordView) -> list[str]:
     digest over the body with its chunk framing, as other tools write it, is told apart and named. Raises
     nothing.
     """
+    first = {name.lower(): value for name, value in reversed(view.headers)}
+    return block_findings(first, view.block)
+
+
+def block_findings(
+    first: Mapping[str, str], block: bytes | memoryview, http: ResponseView | None = None
+) -> list[str]:
+    """As `record_findings`, of a block where it stands; `first` as `RecordHeader` has it, `http` its head if parsed."""
     findings = []
-    declared = view.get("WARC-Block-Digest")
-    if declared is not None and (fault := _digest_fault(declared, view.block)):
+    declared = first.get("warc-block-digest")
+    if declared is not None and (fault := _digest_fault(declared, block)):
         findings.append(f"block digest: {fault}")
-    declared = view.get("WARC-Payload-Digest")
-    if declared is not None and view.type != "revisit" and (fault := _payload_fault(declared, view)):
-        findings.append(f"payload digest: {fault}")
+    declared, kind = first.get("warc-payload-digest"), first.get("warc-type", "").lower()
+    if declared is not None and kind != "revisit":
+        content_type = "".join(first.get("content-type", "").lower().split())
+        if fault := _payload_fault(declared, kind, content_type, block, http):
+            findings.append(f"payload digest: {fault}")
     return findings
 
 
-def _payload_fault(declared: str, view: RecordView) -> str | None:
-    if not (view.content_type or "").startswith("application/http"):
-        return _digest_fault(declared, view.block)
-    if view.type == "request":
+def _payload_fault(
+    declared: str, kind: str, content_type: str, block: bytes | memoryview, http: ResponseView | None
+) -> str | None:
+    if not content_type.startswith("application/http"):
+        return _digest_fault(declared, block)
+    if kind == "request":
         return None  # the payload of a request is its body; nothing of ours writes a digest of it
-    response = parse_response(view.block)
+    span = plain_payload(http or parse_response(response_head(block)), len(block))
+    if span is not None:
+        return _digest_fault(declared, memoryview(block)[span])
+    response = parse_response(bytes(block))
     if response.payload is None:
         return "declared, but the block has no readable HTTP head and so no payload"
     fault = _digest_fault(declared, response.payload)
@@ -181,12 +222,14 @@ def _payload_fault(declared: str, view: RecordView) -> str | None:
     return fault
 
 
-def _digest_fault(declared: str, data: bytes) -> str | None:
+def _digest_fault(declared: str, data: bytes | memoryview) -> str | None:
+    if declared == f"sha256:{hashlib.sha256(data).hexdigest()}":
+        return None  # as we write it: nothing has to be read of the label
     try:
         wanted = Digest.parse(declared)
     except InvalidValue as error:
         return str(error)
-    found = Digest.of(wanted.algorithm, data)
+    found = Digest.of(wanted.algorithm, bytes(data))
     return None if found == wanted else f"declared {wanted}, computed {found}"
 
 
@@ -201,9 +244,14 @@ def _parse_head(head: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
     return version, tuple([_parse_field(line) for line in lines])
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
+def _is_field_name(name: str) -> bool:
+    return _FIELD_NAME.fullmatch(name) is not None
+
+
 def _parse_field(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
-    if not colon or _FIELD_NAME.fullmatch(name) is None:
+    if not colon or not _is_field_name(name):
         raise InvalidValue(f"not a WARC header line: {line[:60]!r}")
     value = value.strip(" \t")
     if _CONTROL.search(value) is not None:

@@ -239,7 +239,7 @@ class Archive:
             return
         name = events.chain_digest(exchange.certificates)
         with self.catalog.read() as tx:
-            known = tx.meta.get(f"chain {name}") is not None
+            known = tx.meta.get(f"{events.CHAIN_META}{name}") is not None
         self._chains.add(key)
         if known:
             return
@@ -248,7 +248,7 @@ class Archive:
         self.segments.sync("warc")
         with self.catalog.begin() as tx:
             tx.records.add([events.record_row(DraftView(draft), ref, None)])
-            tx.meta.set(f"chain {name}", ref.record_id)
+            tx.meta.set(f"{events.CHAIN_META}{name}", ref.record_id)
 
     def deposit_article(self, article: Article, capture: Capture) -> tuple[VersionRow, bool]:
         """Keep what was extracted from a capture: a new version, or a sighting of a known one (second value False)."""

@@ -32,6 +32,10 @@ from storage.warc import PROFILE_IDENTICAL, PROFILE_NOT_MODIFIED, TOMBSTONE, Dra
 CAPTURE_FORMAT: Final = "pressmark-capture/1"
 JSON_TYPE: Final = "application/json"
 PEM_CHAIN_TYPE: Final = "application/pem-certificate-chain"  # RFC 8555 section 9.1
+#: What the target of a certificate chain's record begins with, and the catalog's note of where it stands; the digest
+#: that names it follows.
+CHAIN_URN: Final = "urn:pressmark:certificate-chain:"
+CHAIN_META: Final = "chain "
 #: A redirect target longer than this is not followed and not kept in the catalog (bytes of UTF-8; the record has it).
 MAX_LOCATION: Final = 8192
 #: Certificate chains whose digest is remembered: one for each host that is crawled just now.
@@ -282,7 +286,7 @@ def chain_draft(certificates: Sequence[bytes], date: datetime) -> Draft:
         date=date,
         block=chain_pem(certificates),
         content_type=PEM_CHAIN_TYPE,
-        target_uri=f"urn:pressmark:certificate-chain:{name}",
+        target_uri=f"{CHAIN_URN}{name}",
     )
 
 
@@ -417,9 +421,8 @@ def capture_of(event: Event) -> Capture:
 
 def _response_of(view: RecordLike) -> ResponseView:
     """The answer in a record's block, of which only status and fields are looked at: a revisit has no more."""
-    if isinstance(view, DraftView) and view.http is not None:
-        return view.http
-    return parse_response(response_head(view.block))
+    http: ResponseView | None = getattr(view, "http", None)  # of a draft, or of a record read back
+    return parse_response(response_head(view.block)) if http is None else http
 
 
 def _header(http: ResponseView | None, name: str) -> str | None:

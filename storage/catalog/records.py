@@ -104,8 +104,11 @@ class Records(Queries):
         return _row(row) if row else None
 
 
+_FIELDS: Final = tuple(RecordRow.__dataclass_fields__)
+
+
 def _row(row: Row[Any]) -> RecordRow:
-    return RecordRow(**row._mapping)
+    return RecordRow(**dict(zip(_FIELDS, row, strict=True)))  # by place: an audit reads every record's row
 
 
 def _original(rows: Sequence[Row[Any]], url: str) -> Capture | None:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, cast
 
 from schemas.entries import Entry
 from schemas.errors import DamageError, InvalidValue, NotFound, SegmentElsewhere
-from schemas.records import RecordView, record_findings
+from schemas.records import block_findings
 from storage import events
 from storage.archive import Archive
 from storage.catalog import Tx
@@ -143,8 +143,12 @@ class SegmentAudit:
     def _pairs(self, tx: Tx, segment: SegmentRow, stream: BinaryIO) -> Iterator[Pair]:
         rows = tx.records.in_segment(segment.name)
         row = next(rows, None)
-        reading = read_segment(stream, name=segment.name)
         at = 0
+
+        def length_of(offset: int) -> int | None:
+            return row.length if row is not None and row.offset == offset else None
+
+        reading = read_segment(stream, name=segment.name, length_of=length_of)
         while row is not None or segment.state != "open":  # what a writer appended since has no rows yet
             try:
                 stored = next(reading, None)
@@ -207,8 +211,7 @@ class SegmentAudit:
         """The record's own digests, and its row; True where both hold."""
         place = _place(row.segment, row.offset)
         before = self._findings.count()
-        view = RecordView(version=stored.version, headers=stored.headers, block=stored.block)
-        for sentence in record_findings(view):
+        for sentence in block_findings(stored.first, stored.view, stored.http):
             self._findings.add(DAMAGED, place, f"{stored.type} {stored.record_id}: {sentence}")
         if row.digest != stored.ref.digest and not _in_log(tx, row, stored.ref.digest):
             self._findings.add(

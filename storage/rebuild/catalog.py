@@ -44,8 +44,6 @@ from storage.segments import hash_stream, object_key
 from storage.stores import open_store
 from storage.warc import read_member
 
-#: What the target of a certificate chain's record begins with; the digest that names it follows.
-CHAIN_URN: Final = "urn:pressmark:certificate-chain:"
 #: Sentences kept on what is wrong; the rest is counted. A damaged disk can have millions.
 MAX_PROBLEMS: Final = 100
 
@@ -162,8 +160,8 @@ class _Rebuild:
             self.report.records += len(rows)
             self._note_tombstone(event)
             target = rows[0].target_uri or ""
-            if event.kind == "other" and target.startswith(CHAIN_URN):
-                self._tx.meta.set(f"chain {target.removeprefix(CHAIN_URN)}", rows[0].record_id)
+            if event.kind == "other" and target.startswith(events.CHAIN_URN):
+                self._tx.meta.set(events.CHAIN_META + target.removeprefix(events.CHAIN_URN), rows[0].record_id)
         self._say(f"read segment {name}")
 
     # -- what the log says

@@ -7,7 +7,7 @@ ISO 28500:2017 annex D.2 (record-at-a-time compression), RFC 1952. What is insid
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Final
 
 from zlib_ng import zlib_ng
@@ -20,6 +20,9 @@ MIN_MEMBER: Final = 280
 LEVEL: Final = 6
 #: Bytes that one record may decompress to: what a hostile or damaged member can make a reader hold in memory.
 MAX_RECORD: Final = 1 << 30
+
+#: Tells how many bytes the member at an offset has, where that is known.
+LengthOf = Callable[[int], int | None]
 
 # Bytes read from a file at a time: each member's rest is copied once, so larger is slower for small records.
 _CHUNK: Final = 1 << 16
@@ -111,14 +114,29 @@ def decompress_member(member: bytes, *, name: str, offset: int) -> bytes:
     return data
 
 
-def read_members(stream: BinaryIO, *, name: str, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
+def read_members(
+    stream: BinaryIO, *, name: str, start: int = 0, length_of: LengthOf = lambda offset: None
+) -> Iterator[tuple[int, int, bytes]]:
     """(offset, length, content) of each gzip member up to the end of the stream, whose position is `start`.
 
-    Memory is bounded by one member. Raises DamageError, with the offset of the member that is damaged or cut
-    off.
+    `length_of` may know how long the member at an offset is: it is then read and inflated in one go, and where it is no
+    such member, as if nothing were known. Memory is bounded by one member. Raises DamageError, with the offset of the
+    member that is damaged or cut off.
     """
-    offset, chunk = start, stream.read(_CHUNK)
-    while chunk:
+    offset, chunk = start, b""
+    while True:
+        length = length_of(offset)
+        if length is not None:
+            chunk = _at_least(stream, chunk, min(length, MAX_RECORD))
+            content = _whole(chunk[:length])
+            if content is not None:
+                yield offset, length, content
+                offset += length
+                chunk = chunk[length:]
+                continue
+        chunk = chunk or stream.read(_CHUNK)
+        if not chunk:
+            return
         deflate = zlib_ng.decompressobj(_GZIP_WBITS)
         pieces: list[bytes] = []
         taken = held = 0
@@ -141,7 +159,26 @@ def read_members(stream: BinaryIO, *, name: str, start: int = 0) -> Iterator[tup
         taken -= len(rest)
         yield offset, taken, pieces[0] if len(pieces) == 1 else b"".join(pieces)
         offset += taken
-        chunk = rest or stream.read(_CHUNK)
+        chunk = rest
+
+
+def _at_least(stream: BinaryIO, chunk: bytes, length: int) -> bytes:
+    """What was read already and as much more as makes `length` bytes, or all that there is."""
+    pieces, held = [chunk], len(chunk)
+    while held < length and (piece := stream.read(length - held)):
+        pieces.append(piece)
+        held += len(piece)
+    return pieces[-1] if len(pieces) == 2 and not chunk else b"".join(pieces)
+
+
+def _whole(member: bytes) -> bytes | None:
+    """The content of exactly one gzip member; None for anything else."""
+    deflate = zlib_ng.decompressobj(_GZIP_WBITS)
+    try:
+        data: bytes = deflate.decompress(member, MAX_RECORD + 1)
+    except _GzipError:
+        return None
+    return data if deflate.eof and not deflate.unused_data and len(data) <= MAX_RECORD else None
 
 
 def damage(name: str, offset: int, what: str) -> DamageError:

@@ -7,16 +7,17 @@ Digests inside the records are left to `schemas.records` and `storage.fixity`, o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from schemas.captures import RecordRef
 from schemas.errors import DamageError, InvalidValue
+from schemas.http1 import ResponseView, parse_response, response_head
 from schemas.instants import parse_warc_date
-from schemas.records import bare_id, parse_record
-from storage.warc.members import damage, decompress_member, read_members
+from schemas.records import RECORD_TAIL, bare_id, parse_header
+from storage.warc.members import LengthOf, damage, decompress_member, read_members
 
 # Fields whose value is a URI, in angle brackets or bare (ISO 28500:2017 5.2, 5.14; WARC/1.0 brackets all of
 # them).
@@ -41,16 +42,37 @@ class Stored:
     ref: RecordRef
     version: str  # "1.1"
     headers: tuple[tuple[str, str], ...]  # (name, value) in order, exactly as written
-    block: bytes
+    first: Mapping[str, str]  # the first value of each header, by lower-case name
     raw: bytes  # the whole uncompressed record: what the record digest is over
+    start: int  # offset in `raw` of the block, which both closing CRLFs follow
+    _read: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # what was made of it so far
+
+    @property
+    def block(self) -> bytes:
+        """The block: a copy of its own, made when it is asked for first."""
+        if "block" not in self._read:
+            self._read["block"] = self.raw[self.start : -RECORD_TAIL]
+        return cast(bytes, self._read["block"])
+
+    @property
+    def view(self) -> memoryview:
+        """The block where it stands in `raw`, without a copy."""
+        return memoryview(self.raw)[self.start : -RECORD_TAIL]
+
+    @property
+    def http(self) -> ResponseView | None:
+        """Status and fields of the answer in the block of a response or revisit, its body left out; else None."""
+        if self.type not in ("response", "revisit"):
+            return None
+        if "http" not in self._read:
+            self._read["http"] = parse_response(response_head(self.view))
+        return cast(ResponseView, self._read["http"])
 
     def header(self, name: str) -> str | None:
         """The first value of a header, by case-insensitive name, URIs without angle brackets; else None."""
         wanted = name.lower()
-        for key, value in self.headers:
-            if key == name or key.lower() == wanted:
-                return bare_id(value) if wanted in _URI_FIELDS else value
-        return None
+        value = self.first.get(wanted)
+        return bare_id(value) if value is not None and wanted in _URI_FIELDS else value
 
     def all(self, name: str) -> list[str]:
         """Every value of a header, as `header` gives the first."""
@@ -86,10 +108,10 @@ class ScanEnd:
 def parse_stored(raw: bytes, *, name: str, offset: int, length: int) -> Stored:
     """The record in the content of one member. Raises DamageError where it is not exactly one record."""
     try:
-        view = parse_record(raw)
+        header = parse_header(raw)
         ref = RecordRef(
-            record_id=view.record_id,
-            type=view.type,
+            record_id=bare_id(header.first["warc-record-id"]),
+            type=header.first["warc-type"].lower(),
             segment=name,
             offset=offset,
             length=length,
@@ -97,7 +119,9 @@ def parse_stored(raw: bytes, *, name: str, offset: int, length: int) -> Stored:
         )
     except InvalidValue as error:
         raise damage(name, offset, error.message) from error
-    return Stored(ref=ref, version=view.version, headers=view.headers, block=view.block, raw=raw)
+    return Stored(
+        ref=ref, version=header.version, headers=header.headers, first=header.first, raw=raw, start=header.start
+    )
 
 
 def read_member(member: bytes, *, name: str, offset: int) -> Stored:
@@ -106,13 +130,15 @@ def read_member(member: bytes, *, name: str, offset: int) -> Stored:
     return parse_stored(raw, name=name, offset=offset, length=len(member))
 
 
-def read_segment(stream: BinaryIO, *, name: str) -> Iterator[Stored]:
+def read_segment(
+    stream: BinaryIO, *, name: str, length_of: LengthOf = lambda offset: None
+) -> Iterator[Stored]:
     """Every record from the stream's position, which is taken as offset 0, in order.
 
-    Memory is bounded by one record. Raises DamageError, with the offset, at the first byte that is not a
-    whole record.
+    `length_of` may know how long the member at an offset is, which makes reading it faster. Memory is bounded by one
+    record. Raises DamageError, with the offset, at the first byte that is not a whole record.
     """
-    for offset, length, raw in read_members(stream, name=name):
+    for offset, length, raw in read_members(stream, name=name, length_of=length_of):
         yield parse_stored(raw, name=name, offset=offset, length=length)
 
 

@@ -19,7 +19,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from schemas.digests import Digest
 from schemas.errors import ArchiveLocked, DamageError, DiskError, InvalidValue, NotFound
-from schemas.records import record_findings
+from schemas.records import parse_record, record_findings
 from storage.warc import (
     OPEN_SUFFIX,
     SegmentWriter,
@@ -30,7 +30,6 @@ from storage.warc import (
     scan_segment,
 )
 from storage.warc.members import decompress_member
-from storage.warc.reader import parse_record
 from tests.storage.warc.samples import (
     DATE,
     HEAD,
