@@ -16,6 +16,7 @@ from schemas.errors import ArchiveMissing, CatalogError, DiskError, UsageError
 from storage.catalog import engine as _engine
 from storage.catalog import migrate
 from storage.catalog import purge as _purge
+from storage.catalog.checks import file_faults
 from storage.catalog.tx import Tx
 
 
@@ -102,6 +103,14 @@ class Catalog:
         """
         with _engine.transaction(self._engines, writes=False) as connection:
             yield Tx(connection)
+
+    def file_faults(self) -> list[str]:
+        """What SQLite finds wrong in its own file, in sentences: pages, indexes, references; none for PostgreSQL.
+
+        Raises CatalogError, DiskError, DamageError where the file cannot even be looked through.
+        """
+        with _engine.transaction(self._engines, writes=False) as connection:
+            return file_faults(connection)
 
     def purge(self) -> list[str]:
         """Let nothing of deleted rows be left in files of the database; sentences on what is left to the operator.

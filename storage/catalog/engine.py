@@ -43,6 +43,9 @@ _SQLITE_DISK: Final = {
 SQLITE_ERROR: Final = sqlite3.Error
 _SQLITE_BUSY: Final = frozenset({5, 6})
 _SQLITE_DAMAGED: Final = frozenset({11, 26})
+#: How errors begin that only a damaged schema or text can give: the queries are fixed, and the schema's version is
+#: looked at before.
+_SQLITE_ODD: Final = ("no such table", "no such column", "no such index", "Could not decode to UTF-8", "malformed")
 # PostgreSQL error codes, appendix A of its manual.
 _PG_DISK: Final = {"53100": "is full", "58030": "gave an input/output error"}
 _PG_BUSY: Final = frozenset({"55P03", "40001", "40P01"})
@@ -162,10 +165,17 @@ def transaction(engines: Engines, *, writes: bool) -> Iterator[Connection]:
     engine = engines.write if writes else engines.read
     with turn(engines, writes):
         try:
-            with engine.connect() as connection, connection.begin():
+            with _connected(engine, engines.where) as connection, connection.begin():
                 yield connection
         except exc.SQLAlchemyError as error:
             raise translate(error, engines.where) from error
+
+
+def _connected(engine: Engine, where: str) -> Connection:
+    try:
+        return engine.connect()
+    except UnicodeDecodeError as error:  # SQLite quotes what is damaged in its schema, and the driver cannot read it
+        raise DamageError(f"the catalog {where} is damaged ({error})", remedy="run `pressmark rebuild`") from error
 
 
 @contextmanager
@@ -190,7 +200,7 @@ def translate(error: exc.SQLAlchemyError, where: str) -> PressmarkError:
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code in _SQLITE_BUSY:
             return _busy(where)
-        disk, damaged = _SQLITE_DISK.get(code), code in _SQLITE_DAMAGED
+        disk, damaged = _SQLITE_DISK.get(code), code in _SQLITE_DAMAGED or words.startswith(_SQLITE_ODD)
     else:
         state = str(getattr(cause, "sqlstate", None) or "")
         if state in _PG_BUSY:

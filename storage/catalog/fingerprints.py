@@ -44,6 +44,10 @@ class Fingerprints(Queries):
         if rows:
             self._connection.execute(insert(fingerprints), [{"row_id": row, "grams": keys} for row, keys in rows])
 
+    def get(self, row_id: int) -> bytes | None:
+        """The keys of a version; None where they are in a segment, or nowhere."""
+        return self._connection.scalar(select(fingerprints.c.grams).where(fingerprints.c.row_id == row_id))
+
     def after(self, row_id: int, count: int) -> Iterator[tuple[int, bytes]]:
         """(row id, keys) of versions in no segment, by row id, at most so many beyond one."""
         for row in self._connection.execute(_AFTER, {"after": row_id, "count": count}):

@@ -6,7 +6,8 @@ versions alone, so nothing else has to be kept. What a reading says is left to `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from sqlalchemy import Row, distinct, func, or_, select
 from schemas.errors import InvalidValue
 from schemas.images import BANDS, MAX_DISTANCE, bands, distance, near_bands, parse_hash
 from schemas.urls import normalize
-from storage.catalog.base import Queries, batches
+from storage.catalog.base import BATCH, Queries, batches
 from storage.catalog.tables import images, photos
 from storage.catalog.values import ImageRow, PhotoMatch
 
@@ -30,14 +31,14 @@ class Images(Queries):
 
     def add_photos(self, row_id: int, urls: Iterable[tuple[int, str | None]]) -> None:
         """Note the (position, address) of a version's photos; an address that is none is left out."""
-        rows = []
-        for position, url in urls:
-            try:
-                rows.append({"row_id": row_id, "position": position, "url": normalize(url or "")})
-            except InvalidValue:
-                continue
+        rows = [{"row_id": row_id, "position": position, "url": url} for position, url in photo_rows(urls).items()]
         if rows:
             self._connection.execute(self._insert(photos).on_conflict_do_nothing(), rows)
+
+    def photos_of(self, row_id: int) -> dict[int, str]:
+        """The addresses of a version's photos by position, as `add_photos` noted them."""
+        query = select(photos.c.position, photos.c.url).where(photos.c.row_id == row_id)
+        return {row[0]: row[1] for row in self._connection.execute(query)}
 
     def add(self, row: ImageRow) -> None:
         """Keep what one reader read in one capture; what is known already stays."""
@@ -49,6 +50,12 @@ class Images(Queries):
     def get(self, capture_id: str) -> list[ImageRow]:
         """What was read in a capture, by every reader."""
         return self._list(select(*_COLUMNS).where(images.c.capture_id == capture_id).order_by(images.c.reader))
+
+    def all(self) -> Iterator[ImageRow]:
+        """All readings, by capture."""
+        query = select(*_COLUMNS).order_by(images.c.capture_id, images.c.reader)
+        for row in self._connection.execute(query.execution_options(yield_per=BATCH)):
+            yield ImageRow(*tuple(row))
 
     def newest(self, url: str) -> ImageRow | None:
         """What was read in the newest readable capture of the image at an address."""
@@ -115,6 +122,15 @@ class Images(Queries):
     def _list(self, query: Any) -> list[ImageRow]:
         rows: Iterable[Row[Any]] = self._connection.execute(query)
         return [ImageRow(*tuple(row)) for row in rows]
+
+
+def photo_rows(urls: Iterable[tuple[int, str | None]]) -> dict[int, str]:
+    """Address in normal form by position; an address that is none is left out."""
+    found: dict[int, str] = {}
+    for position, url in urls:
+        with suppress(InvalidValue):
+            found.setdefault(position, normalize(url or ""))
+    return found
 
 
 def _order(match: PhotoMatch) -> tuple[Any, ...]:

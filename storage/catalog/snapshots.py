@@ -48,6 +48,10 @@ class Snapshots(Queries):
         found: str | None = self._connection.scalar(query)
         return found
 
+    def supersedings(self) -> dict[int, str]:
+        """The manifest digest of every snapshot whose place another took, by the other's entry."""
+        return {row.log_index: row.manifest for row in self._connection.execute(select(supersedings))}
+
     def all(self) -> list[SnapshotRow]:
         """All snapshots in the order in which they were logged."""
         return [

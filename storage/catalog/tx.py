@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete
 from storage.catalog import tables
 from storage.catalog.articles import Articles
 from storage.catalog.captures import Captures
+from storage.catalog.checks import Checks
 from storage.catalog.entries import LogQueries
 from storage.catalog.fingerprints import Fingerprints
 from storage.catalog.frontier import Frontier
@@ -103,6 +104,11 @@ class Tx:
     def removals(self) -> Removals:
         """Taking rows away."""
         return Removals(self._connection)
+
+    @cached_property
+    def checks(self) -> Checks:
+        """What the tables say of each other."""
+        return Checks(self._connection)
 
     def clear(self) -> None:
         """Empty every table, for a rebuild in place: sequence and log index begin anew."""

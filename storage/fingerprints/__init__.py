@@ -5,7 +5,7 @@ in one sorted file, `index` what is asked of it all. Aligning a fragment with wh
 """
 
 from storage.fingerprints.grams import GRAM, GUARANTEE, WINDOW, every_gram, selected
-from storage.fingerprints.index import FOLD, PREFIX, STALE, Candidate, Candidates, TraceIndex, index_version
+from storage.fingerprints.index import FOLD, PREFIX, STALE, Candidate, Candidates, TraceIndex, index_version, keys_of
 from storage.fingerprints.letters import ABUGIDA_WEIGHT, HAN_WEIGHT, Normalised, letters, normalise
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "TraceIndex",
     "every_gram",
     "index_version",
+    "keys_of",
     "letters",
     "normalise",
     "selected",

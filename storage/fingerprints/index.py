@@ -95,7 +95,12 @@ class _Known:
 
 def index_version(tx: Tx, row_id: int, text: str) -> None:
     """Make an article version findable once the transaction is committed."""
-    tx.fingerprints.add(row_id, pack(selected(letters(text))))
+    tx.fingerprints.add(row_id, keys_of(text))
+
+
+def keys_of(text: str) -> bytes:
+    """The keys of a text as the catalog holds them until they go into a segment."""
+    return pack(selected(letters(text)))
 
 
 class TraceIndex:

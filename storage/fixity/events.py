@@ -20,8 +20,10 @@ from storage import events, imports
 from storage.archive import entry_of, import_entry_of, version_row
 from storage.catalog import Tx
 from storage.catalog.base import clean
+from storage.catalog.images import photo_rows
 from storage.catalog.values import EntryRow, VersionRow
 from storage.events import Event
+from storage.fingerprints import keys_of
 from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, Findings
 from storage.fixity.segments import differing
 
@@ -64,7 +66,7 @@ class EventAudit:
             self.findings.add(MISSING, where, "its records are there, the catalog lacks its row")
             return
         self.captures += 1
-        wanted = replace(_as_kept(events.capture_of(event)), seq=row.seq, log_index=row.log_index)
+        wanted = _as_kept(events.capture_of(event), row)
         if row != wanted:
             names = ", ".join(differing(row, wanted))
             self.findings.add(DAMAGED, where, f"the catalog has another {names} than its records")
@@ -88,6 +90,14 @@ class EventAudit:
             return
         if not self.findings.has(f"capture {refers}"):
             self._version(where, row, version_row(event, article, capture, row.version, row.log_index))
+        photos = photo_rows((photo.position, photo.url) for photo in article.photos)
+        if row.row_id is not None and tx.images.photos_of(row.row_id) != photos:
+            message = f"version {row.version} in the catalog has other addresses of photos than its record"
+            self.findings.add(DAMAGED, where, message)
+        keys = tx.fingerprints.get(row.row_id or 0)
+        if keys is not None and keys != keys_of(article.text):
+            message = f"version {row.version} is in the trace index with other keys than its text"
+            self.findings.add(DAMAGED, where, message)
         entry = article_entry(conversion=event.digests()["conversion"], capture=main.digest)
         self._entry(tx, where, row.log_index, entry)
 
@@ -149,7 +159,8 @@ class EventAudit:
         return row
 
 
-def _as_kept(capture: Capture) -> Capture:
-    """A capture as the catalog can hold it."""
+def _as_kept(capture: Capture, row: Capture) -> Capture:
+    """A capture as the catalog can hold it, with the place and the entry of its row."""
     texts: dict[str, Any] = {name: clean(getattr(capture, name)) for name in _FOREIGN}
-    return replace(capture, hints={k: clean(v) or "" for k, v in capture.hints.items()}, **texts)
+    hints = {k: clean(v) or "" for k, v in capture.hints.items()}
+    return replace(capture, seq=row.seq, log_index=row.log_index, hints=hints, **texts)

@@ -10,6 +10,9 @@ DAMAGED: Final = "damaged"
 MISSING: Final = "missing"
 ORPHAN: Final = "orphan"
 
+#: What reading a row raises that no writer of ours could have made: a text that is a number, a date beyond all dates.
+UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+
 #: Told now and then: of what, how many are done, how many there are.
 Progress = Callable[[str, int, int], None]
 

@@ -20,7 +20,7 @@ from schemas.outlets import Outlet
 from storage.archive import Archive, StorageSettings, system_clock
 from storage.catalog.values import SegmentRow
 from storage.fixity.events import EventAudit
-from storage.fixity.findings import DAMAGED, ORPHAN, Finding, Findings
+from storage.fixity.findings import DAMAGED, ORPHAN, UNREADABLE, Finding, Findings
 from storage.fixity.segments import SegmentAudit
 
 #: Compressed bytes from which further processes are worth their start (a second of CPU each).
@@ -68,7 +68,7 @@ def _read(archive: Archive, row: SegmentRow, known: frozenset[str], rate: float 
         segments.check(row)
     except DamageError as error:
         findings.add(DAMAGED, f"catalog, segment {row.name}", error.message)
-    except (ValueError, TypeError, KeyError) as error:  # a row that no writer of ours could have made
+    except UNREADABLE as error:
         findings.add(DAMAGED, f"catalog, segment {row.name}", f"a row cannot be read: {error}")
     return SegmentResult(
         name=row.name,

@@ -406,7 +406,7 @@ def test_a_row_of_a_capture_that_never_was_is_found(archive: Archive) -> None:
     sql(archive, "INSERT INTO captures SELECT seq + 1000, 'urn:x', kind, url, date, outlet_id, role, ending, status, "
         "media_type, location, etag, last_modified, payload_digest, payload_length, refers_to, via, wall, log_index, "
         "hints, item_url, extraction, extraction_code, extractor FROM captures WHERE seq = 1")  # fmt: skip
-    assert places(audit(archive)) == {("missing", "capture urn:x")}
+    assert places(audit(archive)) == {("missing", "capture urn:x"), ("damaged", "catalog, log_state")}
 
 
 @pytest.mark.parametrize(
