@@ -31,6 +31,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
+# The newest one for the oracles of the log, whatever $(VENV) has: aics-tlog asks for 3.12, and they only answer questions
+# through a pipe.
+ORACLES ?= $(shell for p in python3.13 python3.12 $(BIN)/python; do \
+	"$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
 PIP_INSTALL = -m pip install --quiet --quiet --disable-pip-version-check --no-input
 LOCKED = --require-hashes --only-binary :all:
 QUICK := not slow and not services and not interop
@@ -83,6 +88,12 @@ test-services: install
 # pytest answers 5 where nothing is selected; the message then says so, and that is no failure here.
 test-interop: install $(INTEROP_STAMPS)
 	PRESSMARK_INTEROP="$(CURDIR)" $(BIN)/python -m pytest -q -m interop || test $$? -eq 5
+
+.venv-interop-log/.pressmark-installed: requirements/interop-log.txt | $(STAMP)
+	.venv-interop-log/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || \
+		$(ORACLES) -m venv --clear .venv-interop-log
+	.venv-interop-log/bin/python $(PIP_INSTALL) $(LOCKED) -r $<
+	@touch $@
 
 # Of the interpreter of $(VENV), whose libraries the fuzzer borrows.
 .venv-interop-%/.pressmark-installed: requirements/interop-%.txt | $(STAMP)

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -50,19 +50,29 @@ json.dump(told, sys.stdout)
 """
 
 
+def not_asked(why: str) -> NoReturn:
+    """Skip; but `make test-interop` was run to ask them, and what it did not ask must not look as if it agreed."""
+    if "PRESSMARK_INTEROP" in os.environ:
+        pytest.fail(f"not asked: {why}")
+    pytest.skip(why)
+
+
 def environment(name: str) -> Path:
-    """The Python of an environment of `make test-interop`; skips, saying so, where it was not made."""
+    """The Python of an environment of `make test-interop`; not asked where it was not made."""
     python = Path(os.environ.get("PRESSMARK_INTEROP", ROOT)) / f".venv-interop-{name}" / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"no environment from requirements/interop-{name}.txt: `make test-interop` makes it")
+        not_asked(f"no environment from requirements/interop-{name}.txt: `make test-interop` makes it")
     return python
 
 
 def ask(python: Path, needs: str, program: str, question: object) -> Any:
-    """Run a program of theirs on a question; skips where the package needs another interpreter."""
+    """Run a program of theirs on a question; not asked where the package needs another interpreter."""
     there = subprocess.run([python, "-c", f"import {needs}"], capture_output=True, text=True, check=False)
     if there.returncode:
-        pytest.skip(f"{needs} is not in {python.parents[1].name}: its lock asks for a newer Python")
+        not_asked(
+            f"{needs} is not in {python.parents[1].name}: its lock asks for Python 3.12 or newer, "
+            "and `make test-interop` found none on the path"
+        )
     done = subprocess.run(
         [python, "-c", program], input=json.dumps(question), capture_output=True, text=True, check=False
     )
