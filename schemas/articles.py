@@ -250,7 +250,7 @@ def text_sha256(paragraphs: Sequence[str]) -> str:
 
 def word_count(paragraphs: Sequence[str]) -> int:
     """Runs of word characters (Unicode), as a plain measure of length."""
-    return sum(1 for p in paragraphs for _ in _WORD.finditer(p))
+    return sum(len(_WORD.findall(p)) for p in paragraphs)
 
 
 _WORD: Final = re.compile(r"\w+")

@@ -35,6 +35,7 @@ from ingest.extract import (
     walls,
 )
 from ingest.extract.blocks import Block, blocks_of, index_of
+from ingest.extract.collector import COLLECTOR
 from ingest.extract.evidence import collect
 from ingest.extract.names import looks_like_person
 from ingest.extract.photos import FoundPhoto
@@ -46,9 +47,9 @@ from schemas.urls import normalize
 
 EXTRACTOR: Final = Extractor(
     name="pressmark",
-    version="3",
+    version="5",
     settings={
-        "body": "likeness-then-trafilatura",
+        "body": "likeness-then-jsonld-then-trafilatura",
         "deduplicate": False,
         "fast": True,
         "include_comments": False,
@@ -84,9 +85,10 @@ def extract(
     if captured.tzinfo is None:
         captured = captured.replace(tzinfo=UTC)
     try:
-        return _extract(
-            body=body, url=url, captured=captured, content_type=content_type, headers=headers, outlet=outlet
-        )
+        with COLLECTOR.paused():
+            return _extract(
+                body=body, url=url, captured=captured, content_type=content_type, headers=headers, outlet=outlet
+            )
     except ExtractionError:
         raise
     except MemoryError as error:
@@ -126,9 +128,9 @@ def _read(body: bytes, url: str, content_type: str | None, outlet: OutletRef | N
     except InvalidValue as error:
         raise ExtractionError(f"the page's address cannot be used: {error}", code="bad-url") from error
     parsed = page.parse(body=body, url=url, content_type=content_type)
-    window = parsed.tree.find(".//title")
-    linked = jsonld.read(parsed.tree, url, clean(window.text_content()) if window is not None else None)
-    sources = Sources(page=parsed, meta=page.meta_content(parsed.tree), linked=linked)
+    window = next(iter(parsed.tags["title"]), None)
+    linked = jsonld.read(parsed.tags["script"], url, clean(window.text_content()) if window is not None else None)
+    sources = Sources(page=parsed, meta=page.meta_content(parsed), linked=linked)
     names = metadata.site_names(sources, outlet.name if outlet else None)
     title, head = titles.title_of(sources, names)
     forms = titles.all_titles(sources, names, head)
@@ -153,7 +155,7 @@ def _choose(read: _Reading) -> _Choice:
     lead, before = _opening(read, chosen, known)
     told = told_blocks(linked.get("articleBody"), tree, (*before, *chosen.blocks))
     if not told and sum(len(b.text) for b in (*before, *chosen.blocks)) < scripted.ENOUGH:
-        told = scripted.scripted_blocks(tree, read.titles)
+        told = scripted.scripted_blocks(read.sources.page.tags["script"], read.titles)
     if told:
         before = (lead,) if lead is not None else ()
     body = opening.with_opening(text.without_signature(told or chosen.blocks, authors), before)

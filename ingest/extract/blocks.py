@@ -101,27 +101,36 @@ class Block:
 
 def away_reason(element: HtmlElement) -> str | None:
     """Why an element's own attributes put it outside the article's text, or None."""
-    own = dict(element.items())
-    if not own:
+    items = element.items()
+    names = None
+    for name, value in items:
+        if name == "class":
+            names = value
+        elif name in _TELLING:
+            return _told_away(element, dict(items))
+    return _named_away(names) if names and element.tag not in _ROWS else None
+
+
+def _told_away(element: HtmlElement, own: dict[str, str]) -> str | None:
+    """As `away_reason`, where more attributes than the class may tell."""
+    if "hidden" in own or own.get("aria-hidden") == "true":
+        return "hidden"
+    style = own.get("style")
+    if style and "display" in style and _NOT_DISPLAYED.search(style):
+        return "hidden"
+    role = own.get("role")
+    if role in _ROLE_AWAY:
+        return f"role {role}"
+    if element.tag in _ROWS:
         return None
-    names = own.get("class")
-    if not _TELLING.isdisjoint(own):
-        if "hidden" in own or own.get("aria-hidden") == "true":
-            return "hidden"
-        style = own.get("style")
-        if style and "display" in style and _NOT_DISPLAYED.search(style):
-            return "hidden"
-        role = own.get("role")
-        if role in _ROLE_AWAY:
-            return f"role {role}"
-        # The id of a heading is the place that a table of contents leads to, no name of a part.
-        if element.tag not in HEADINGS:
-            names = " ".join([own[a] for a in _NAME_ATTRIBUTES if own.get(a)])
-    if element.tag == "tr" or element.tag in CELLS:
-        return None  # a row is named after what it is about, not after what it is
+    # The id of a heading is the place that a table of contents leads to, no name of a part.
+    attributes = ("class",) if element.tag in HEADINGS else _NAME_ATTRIBUTES
+    names = " ".join([own[a] for a in attributes if own.get(a)])
     return _named_away(names) if names else None
 
 
+#: Rows and cells are named after what they are about, not after what they are.
+_ROWS: Final = frozenset(("tr", *CELLS))
 _NOT_DISPLAYED: Final = re.compile(r"display\s*:\s*none")
 _NAME_ATTRIBUTES: Final = ("class", "id", "data-testid", "data-component", "data-module", "data-type")
 #: Attributes other than the class that may put an element outside the text.
@@ -132,26 +141,34 @@ NAMES_KEPT: Final = 20_000
 
 @lru_cache(maxsize=NAMES_KEPT)
 def _named_away(names: str) -> str | None:
-    words: list[str] = []
-    hint = False
-    for name in names.split():
-        parts, found, may_run = _parts_of(name)
+    """The word or the run of words in class names that says that a part is no article text."""
+    words = names.replace("-", " ").replace("_", " ").split()
+    if not _is_plain(joined := "".join(words)):
+        words = _parts_of(words if joined.isalnum() else _NAME_BREAK.split(names))
+    if not _AWAY.isdisjoint(words) or "author" in joined.lower():
+        found = next((w for w in words if w in _AWAY or _AUTHOR_WORD.match(w)), None)
         if found is not None:
             return found
-        words += parts
-        hint = hint or may_run
-    run = _AWAY_RUNS.search(" ".join(words)) if hint else None
+    run = None if _RUN_WORDS.isdisjoint(words) else _AWAY_RUNS.search(" ".join(words))
     return run.group(0) if run else None
 
 
-@lru_cache(maxsize=NAMES_KEPT)
-def _parts_of(name: str) -> tuple[tuple[str, ...], str | None, bool]:
-    """The words of one class name, the first that says "away", and whether a run that says so may begin here."""
-    parts = tuple(w for token in _NAME_BREAK.split(name) if token for w in _words_in(token))
-    found = next((w for w in parts if w in _AWAY or _AUTHOR_WORD.match(w)), None)
-    return parts, found, not _RUNS.keys().isdisjoint(parts)
+def _is_plain(token: str) -> bool:
+    return token.islower() and token.isalpha() and token.isascii()
 
 
+def _parts_of(tokens: Sequence[str]) -> list[str]:
+    """The words of tokens, of which some are written in one."""
+    words: list[str] = []
+    for token in tokens:
+        if _is_plain(token):
+            words.append(token)
+        elif token:
+            words += _words_in(token)
+    return words
+
+
+_RUN_WORDS: Final = frozenset(_RUNS)
 _NAME_BREAK: Final = re.compile(r"[^\w]+|_+")
 
 
@@ -176,14 +193,15 @@ class _Walk:
         self.links = 0
         self.bolds = 0
 
-    def add(self, text: str | None) -> None:
-        if not text:
-            return
+    def add(self, text: str) -> None:
+        if self.links or self.bolds:
+            if self.links:
+                self.link_chars += len(text)
+            if self.bolds:
+                self.bold_chars += len(text)
+        elif not self.buffer and text.isspace():
+            return  # what stands between tags is mostly this, and begins no text
         self.buffer.append(text)
-        if self.links:
-            self.link_chars += len(text)
-        if self.bolds:
-            self.bold_chars += len(text)
 
     def flush(self) -> None:
         if self.buffer:
@@ -221,21 +239,24 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
             if tag in SKIP or (tag in _NOTE_TAGS and _is_link_note(element)):
                 if tag in _PARTING:
                     walk.flush()
-                walk.add(element.tail)
-                continue
-            _start(walk, element, tag)
-            if len(element):
-                open_elements.append(element)
-                children.append(iter(element))
-                break
-            _end(walk, element, tag)
-            walk.add(element.tail)
+            else:
+                _start(walk, element, tag)
+                if len(element):
+                    open_elements.append(element)
+                    children.append(iter(element))
+                    break
+                _end(walk, element, tag)
+            tail = element.tail
+            if tail:
+                walk.add(tail)
         else:
             children.pop()
             if open_elements:
                 element = open_elements.pop()
                 _end(walk, element, element.tag)
-                walk.add(element.tail)
+                tail = element.tail
+                if tail:
+                    walk.add(tail)
     walk.flush()
     return walk.blocks
 
@@ -282,7 +303,9 @@ def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:
         walk.links += 1
     elif tag in ("b", "strong"):
         walk.bolds += 1
-    walk.add(element.text)
+    text = element.text
+    if text:
+        walk.add(text)
 
 
 def _end(walk: _Walk, element: HtmlElement, tag: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from lxml.html import HtmlElement
@@ -54,26 +54,27 @@ def authors_found(
     nowhere to be seen.
     """
     own = {words for n in site_names if n for words in (words_of(n), f"the {words_of(n)}")}
-    shown = list(_shown_bylines(sources.page)) + list(_spoken_bylines(blocks, head))
+    shown = chain(_shown_bylines(sources.page), _spoken_bylines(blocks, head))
+    first = next(shown, None)  # what hidden data is held against; the others are read where they are needed
     fallback: tuple[tuple[str, ...], Found | None] = ((), None)
-    for names, found in (*_told_authors(sources), *shown):
+    for names, found in chain(_told_authors(sources), () if first is None else (first,), shown):
         kept = tuple(n for n in names if words_of(n) not in own)
         if any(looks_like_person(n) for n in kept):
-            return _against_shown(kept, found, shown, blocks)
+            return _against_shown(kept, found, first, blocks)
         if names and not fallback[0]:
             fallback = (names, found)
     return fallback
 
 
 def _against_shown(
-    names: tuple[str, ...], found: Found, shown: Sequence[tuple[tuple[str, ...], Found]], blocks: Sequence[Block]
+    names: tuple[str, ...], found: Found, shown: tuple[tuple[str, ...], Found] | None, blocks: Sequence[Block]
 ) -> tuple[tuple[str, ...], Found]:
-    if found.source == "dom" or not shown:
+    if found.source == "dom" or shown is None:
         return names, found
-    if has_lead(shown[0][1].raw):
+    if has_lead(shown[1].raw):
         text = " ".join(b.text for b in blocks[:400]).casefold()
         if not any(n.casefold() in text for n in names):
-            return shown[0]
+            return shown
     return names, found
 
 
@@ -116,26 +117,41 @@ _BYLINE_TAGS: Final = frozenset(
 )
 
 
+# What every name of a byline holds: spares most names the expression.
+_HINTS: Final = ("byline", "by-line", "author", "autor", "auteur", "writer", "reporter", "contributor")
+
+
 @lru_cache(maxsize=NAMES_KEPT)
 def _names_byline(words: str) -> bool:
-    return _BYLINE.search(words) is not None
+    words = words.lower()
+    return any(hint in words for hint in _HINTS) and _BYLINE.search(words) is not None
+
+
+def _named_bylines(page: Page) -> Iterator[HtmlElement]:
+    """Elements that their class, test id, relation or property calls a byline, in page order; found as they are asked.
+
+    Most pages are read no further than to the first.
+    """
+    for element in page.elements:
+        if element.tag in _BYLINE_TAGS and _is_named(element):
+            yield element
+
+
+def _is_named(element: HtmlElement) -> bool:
+    names = test = ""
+    for name, value in element.items():
+        if name == "class":
+            names = value
+        elif name == "data-testid":
+            test = f" {value}"
+        elif value == "author" and name in ("rel", "itemprop"):
+            return True
+    return bool(names or test) and _names_byline(names + test)
 
 
 def _is_byline(element: HtmlElement) -> bool:
     around = [a.get("class") or "" for a in (element, element.getparent()) if a is not None]
-    return element.tag in _BYLINE_TAGS and not any(_NOT_BYLINE.search(words) for words in around)
-
-
-def _named_bylines(page: Page) -> Iterator[HtmlElement]:
-    """Elements that their class, test id, relation or property calls a byline, in page order."""
-    classes, tests = page.marks.having("class"), page.marks.having("data-testid")
-    sure = {e for name in ("rel", "itemprop") for e, value in page.marks.having(name).items() if value == "author"}
-    for element in page.elements:
-        words = classes.get(element)
-        if element in tests:
-            words = f"{words or ''} {tests[element]}"
-        if element in sure or (words and _names_byline(words.lower())):
-            yield element
+    return not any(_NOT_BYLINE.search(words) for words in around)
 
 
 def _shown_bylines(page: Page) -> Iterator[tuple[tuple[str, ...], Found]]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -191,21 +191,21 @@ def plausible(value: str, captured: datetime) -> bool:
     return date.fromisoformat(value[:10]) <= (captured + AHEAD_DATE).date()
 
 
-def choose(candidates: Sequence[Candidate], captured: datetime) -> tuple[str, Candidate] | None:
-    """The first plausible candidate, made finer by later ones that agree with it.
+def choose(candidates: Iterable[Candidate], captured: datetime) -> tuple[str, Candidate] | None:
+    """The first plausible candidate, made finer by later ones that agree with it; read no further than needed.
 
     A date alone yields to an instant of the same day; `Z` yields to an offset with the same wall clock, for a local
     time labelled UTC is the commonest fault of date fields.
     """
-    usable = [
+    usable = (
         (v, c)
         for c in candidates
         if (v := normalise(c.raw) or (from_words(c.raw) if c.source == "dom" else None)) and plausible(v, captured)
-    ]
-    if not usable:
+    )
+    value, best = next(usable, (None, None))
+    if value is None or best is None:
         return None
-    value, best = usable[0]
-    for other, candidate in usable[1:]:
+    for other, candidate in usable if _may_be_finer(value) else ():
         finer = precision(other) > precision(value) and _same_day(other, value)
         relabelled = (
             value.endswith("Z")
@@ -216,7 +216,14 @@ def choose(candidates: Sequence[Candidate], captured: datetime) -> tuple[str, Ca
         )
         if finer or relabelled:
             value, best = other, candidate
+            if not _may_be_finer(value):
+                break
     return value, best
+
+
+def _may_be_finer(value: str) -> bool:
+    """False for an instant with an offset of its own: nothing that is said later makes it finer."""
+    return precision(value) < 2 or value.endswith("Z")
 
 
 def _same_day(finer: str, coarser: str) -> bool:

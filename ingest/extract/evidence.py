@@ -28,7 +28,7 @@ def collect(
     photos: Sequence[FoundPhoto],
 ) -> dict[str, Evidence]:
     """Evidence by field: `title`, `paragraphs/0`, `photos/0/credit` and so on."""
-    finder = Finder(sources.page.body, sources.page.text, sources.page.charset)
+    finder = Finder(sources.page.body, sources.page.text, sources.page.charset, sources.page.lower)
     paths = Paths()
     found: dict[str, Evidence] = {}
     for name, value in fields.items():
@@ -42,9 +42,12 @@ def collect(
     if standfirst is not None:
         found["standfirst"] = _block(finder, paths, standfirst)
     for number, block in enumerate(body):
-        found[f"paragraphs/{number}"] = (
-            _told(finder, sources, block) if block.tag in (TOLD, SCRIPTED) else _block(finder, paths, block)
-        )
+        if block is standfirst:
+            found[f"paragraphs/{number}"] = found["standfirst"]
+        elif block.tag in (TOLD, SCRIPTED):
+            found[f"paragraphs/{number}"] = _told(finder, sources, block)
+        else:
+            found[f"paragraphs/{number}"] = _block(finder, paths, block)
     finder.rewind()
     for number, photo in enumerate(photos):
         for kind, shown, source, path in (

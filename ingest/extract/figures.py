@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
 from lxml.html import HtmlElement
 
+from ingest.extract.blocks import NAMES_KEPT
 from ingest.extract.page import class_words, path_of
 from schemas.articles import clean
 from schemas.credits import looks_like_credit, split_caption_credit, strip_lead
@@ -75,8 +77,25 @@ _HELPER: Final = re.compile(
 
 
 def _is_helper(node: HtmlElement) -> bool:
-    words = class_words(node, ("class",))
-    return bool(words) and _HELPER.search(words) is not None and not _wraps_figure(node)
+    words = node.get("class")
+    return bool(words) and _names_helper(words) and not _wraps_figure(node)
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def _names_helper(words: str) -> bool:
+    return _HELPER.search(words.lower()) is not None
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def names_credit(words: str) -> bool:
+    """True where an element's own words, as of `class_words`, call it a credit."""
+    return CREDIT_NAME.search(words) is not None
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def names_caption(words: str) -> bool:
+    """True where an element's own words, as of `class_words`, call it a caption."""
+    return CAPTION_NAME.search(words) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,9 +121,9 @@ def _lines(scope: HtmlElement) -> list[_Line]:
     skipped: list[HtmlElement] = []
 
     def flush() -> None:
-        text = _strip_ui(clean("".join(buffer)))
+        text = clean("".join(buffer))
         buffer.clear()
-        if re.search(r"\w", text):
+        if text and re.search(r"\w", text := _strip_ui(text)):
             element, name, inside = stack[-1]
             lines.append(_Line(text=text, name=name, inside=inside, element=element))
 
@@ -123,9 +142,10 @@ def _lines(scope: HtmlElement) -> list[_Line]:
                 skipped.append(node)
                 events.skip_subtree()
                 continue
-            if node.tag not in _INLINE or CREDIT_NAME.search(class_words(node)):
+            words = class_words(node)
+            if node.tag not in _INLINE or names_credit(words):
                 flush()
-                stack.append((node, *_named(node, stack[-1])))
+                stack.append((node, *_named(node, words, stack[-1])))
             buffer.append(node.text or "")
         else:
             if node is scope:
@@ -146,15 +166,14 @@ def _wraps_figure(node: HtmlElement) -> bool:
     return any(True for _ in node.iter("figure", "figcaption", "img"))
 
 
-def _named(node: HtmlElement, outer: tuple[HtmlElement, str, bool]) -> tuple[str, bool]:
-    words = class_words(node)
+def _named(node: HtmlElement, words: str, outer: tuple[HtmlElement, str, bool]) -> tuple[str, bool]:
     if (
         outer[1] == "credit"
-        or CREDIT_NAME.search(words)
+        or names_credit(words)
         or (outer[2] and (_CREDIT_INSIDE.search(words) or node.tag in ("cite", "footer")))
     ):
         return "credit", outer[2]
-    if node.tag == "figcaption" or CAPTION_NAME.search(words):
+    if node.tag == "figcaption" or names_caption(words):
         return "caption", True
     return outer[1], outer[2]
 
@@ -230,7 +249,7 @@ def _is_caption_part(element: HtmlElement) -> bool:
     if any(True for _ in element.iter(*PHOTO_TAGS)):
         return False
     words = class_words(element)
-    if CAPTION_NAME.search(words) or CREDIT_NAME.search(words):
+    if names_caption(words) or names_credit(words):
         return True
     return any(line.name != "plain" for line in _lines(element))
 

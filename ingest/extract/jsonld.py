@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -113,18 +113,18 @@ def plain(value: str) -> str:
     return re.sub(r"</?[a-zA-Z][^<>]{0,400}>", " ", value) if "<" in value else value
 
 
-def read(tree: HtmlElement, url: str, title: str | None) -> LinkedData:
-    """All JSON-LD of a page; never raises on bad JSON."""
+def read(scripts: Sequence[HtmlElement], url: str, title: str | None) -> LinkedData:
+    """All JSON-LD among the scripts of a page; never raises on bad JSON."""
     nodes: list[Node] = []
-    for number, script in enumerate(_scripts(tree)):
+    for number, script in enumerate(_texts(scripts)):
         value = _loads(script)
         if value is not None:
             _collect(value, f"/{number}", nodes)
     return LinkedData(nodes=tuple(nodes), article=_choose(nodes, url, title))
 
 
-def _scripts(tree: HtmlElement) -> Iterator[str]:
-    for script in tree.iter("script"):
+def _texts(scripts: Sequence[HtmlElement]) -> Iterator[str]:
+    for script in scripts:
         if "ld+json" in (script.get("type") or "").lower():
             text = script.text or "".join(script.itertext())
             if text and len(text) <= MAX_SCRIPT_CHARS:

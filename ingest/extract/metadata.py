@@ -89,8 +89,8 @@ def canonical_of(sources: Sources) -> Found:
     """The canonical address, honoured only within the site that was asked."""
     url = sources.page.url
     offers: list[Found] = []
-    for link in sources.page.tree.iterfind(".//link[@rel='canonical']"):
-        if link.get("href"):
+    for link in sources.page.tags["link"]:
+        if link.get("rel") == "canonical" and link.get("href"):
             offers.append(
                 Found(
                     value=link.get("href", "").strip(),
@@ -131,7 +131,8 @@ def rights_of(sources: Sources, headers: Sequence[tuple[str, str]], captured: da
         values = [v for n, v in lower if n == name]
         return Found(value=", ".join(values), source="http", path=name, raw=", ".join(values)) if values else None
 
-    licence = next((link for link in sources.page.tree.iterfind(".//link[@rel='license']") if link.get("href")), None)
+    links = (e for e in sources.page.tags["link"] if e.get("rel") == "license" and e.get("href"))
+    licence = next(links, None)
     return Rights(
         robots=first(header("x-robots-tag"), next(meta_values(sources, ("robots",)), None)),
         tdm_reservation=first(header("tdm-reservation"), next(meta_values(sources, ("tdm-reservation",)), None)),
@@ -151,12 +152,21 @@ def rights_of(sources: Sources, headers: Sequence[tuple[str, str]], captured: da
 
 #: Characters. A longer line is a paragraph about rights.
 MAX_COPYRIGHT_LINE: Final = 200
+#: Characters read of all footers, each with those within it; the longest real ones have a few thousand.
+MAX_FOOTS: Final = 1_000_000
 _COPYRIGHT: Final = re.compile(r"(?:©|\(c\)\s|copyright\b).*", re.I)
 
 
 def _copyright_line(sources: Sources) -> Found | None:
     """The line at the foot of the page that says whose it is."""
-    for foot in sources.page.tree.iter("footer"):
+    read = 0
+    for foot in sources.page.tags["footer"]:
+        words = foot.text_content()
+        read += len(words)
+        if read > MAX_FOOTS:
+            return None
+        if _COPYRIGHT.search(words) is None:
+            continue
         for element in foot.iter("p", "span", "div", "small", "li"):
             text = clean(element.text_content()) if len(element) <= 3 else ""
             match = _COPYRIGHT.match(text)

@@ -83,5 +83,7 @@ def _within(element: HtmlElement, container: HtmlElement) -> bool:
 
 def with_opening(body: Sequence[Block], opening: Sequence[Block]) -> tuple[Block, ...]:
     """The body with what opens it at its head, nothing twice."""
+    if not opening:
+        return tuple(body)
     keys = {key_of(b.text) for b in opening}
     return (*opening, *(b for b in body if key_of(b.text) not in keys))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +30,9 @@ _META_WINDOW: Final = 8192
 _BINARY_SHARE: Final = 0.02
 #: Control characters that even a short text may hold by accident.
 _FEW_CONTROLS: Final = 8
+
+# What texts do not hold: C0 controls other than white space and the escape of ISO 2022.
+_CONTROLS: Final = bytes(b for b in range(32) if b < 9 or (b > 13 and b != 27))
 
 _META_CHARSET: Final = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{2,40})", re.I)
 _HEADER_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{2,40})", re.I)
@@ -53,8 +57,9 @@ class Marks:
     """Elements by the attributes that they carry; each attribute is looked for once, and where the source names it."""
 
     def __init__(self, elements: Sequence[HtmlElement], source: bytes | None) -> None:
+        """`source` is the body in lower case; None where its attributes' names are no ASCII in it."""
         self._elements = elements
-        self._source = source.lower() if source is not None else None
+        self._source = source
         self._having: dict[str, dict[HtmlElement, str]] = {}
 
     def having(self, name: str) -> Mapping[HtmlElement, str]:
@@ -71,10 +76,12 @@ class Page:
 
     url: str
     body: bytes
+    lower: bytes  # the body with ASCII letters in lower case
     charset: str  # Python's name of the codec that `text` was decoded with
     text: str
     tree: HtmlElement
     elements: tuple[HtmlElement, ...]  # every element in page order: held, so that lxml makes each but once
+    tags: Mapping[str, Sequence[HtmlElement]]  # the same by tag
     marks: Marks
 
 
@@ -87,18 +94,38 @@ def parse(*, body: bytes, url: str, content_type: str | None) -> Page:
         raise ExtractionError("the page is empty", code="empty", remedy="nothing to extract")
     if len(body) > MAX_BODY_BYTES:
         raise ExtractionError(f"the page has {len(body)} bytes, more than {MAX_BODY_BYTES}", code="too-large")
-    charset = charset_of(body, content_type)
+    text = _utf_8(body)
+    charset = "utf-8" if text is not None else charset_of(body, content_type)
     if _is_binary(body, charset):
         raise ExtractionError("the body is not text", code="binary", remedy="only HTML pages give articles")
-    text = body.decode(charset, "replace")
+    if text is None:
+        text = body.decode(charset, "replace")
     # What decoded without loss is given to the parser as it came.
     data = body if charset == "utf-8" and "\ufffd" not in text else text.encode("utf-8", "replace")
     tree = _tree(data)
     elements = _elements(tree)
-    source = None if charset.startswith("utf-16") else body
+    lower = body.lower()
     return Page(
-        url=url, body=body, charset=charset, text=text, tree=tree, elements=elements, marks=Marks(elements, source)
+        url=url,
+        body=body,
+        lower=lower,
+        charset=charset,
+        text=text,
+        tree=tree,
+        elements=elements,
+        tags=_by_tag(elements),
+        marks=Marks(elements, None if charset.startswith("utf-16") else lower),
     )
+
+
+def _utf_8(body: bytes) -> str | None:
+    """The text of a body that is UTF-8 throughout and has no byte order mark, as most are; else None."""
+    if body.startswith(tuple(bom for bom, _ in _BOMS)):
+        return None
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def charset_of(body: bytes, content_type: str | None) -> str:
@@ -147,7 +174,7 @@ def _is_binary(body: bytes, charset: str) -> bool:
     if charset.startswith("utf-16"):
         return False
     head = body[:4096]
-    controls = sum(1 for b in head if b < 9 or (13 < b < 32 and b != 27))
+    controls = len(head) - len(head.translate(None, _CONTROLS))
     return controls > max(_FEW_CONTROLS, len(head) * _BINARY_SHARE)
 
 
@@ -183,10 +210,18 @@ def _elements(tree: HtmlElement) -> tuple[HtmlElement, ...]:
     return elements
 
 
-def meta_content(tree: HtmlElement) -> dict[str, list[str]]:
+def _by_tag(elements: Sequence[HtmlElement]) -> Mapping[str, Sequence[HtmlElement]]:
+    """Elements by tag, so that none of them is looked for in the whole tree; none for what the page has not."""
+    found: defaultdict[str, list[HtmlElement]] = defaultdict(list)
+    for element in elements:
+        found[element.tag].append(element)
+    return found
+
+
+def meta_content(page: Page) -> dict[str, list[str]]:
     """All `meta` values by lower-case name, property or itemprop, in page order."""
     found: dict[str, list[str]] = {}
-    for meta in tree.iter("meta"):
+    for meta in page.tags["meta"]:
         content = meta.get("content")
         if content is None:
             continue
@@ -233,9 +268,24 @@ class Paths:
         return self._positions[parent].get(node, 1)
 
 
+def is_name(tag: str) -> bool:
+    """True for a tag that lxml takes for a name: it refuses some of those that its parser gives."""
+    return tag.isprintable()
+
+
 def path_of(element: HtmlElement) -> str:
-    """The path of a single element."""
-    return Paths().of(element)
+    """The path of a single element: as `Paths.of`, its positions counted in C."""
+    steps: list[str] = []
+    node: HtmlElement | None = element
+    while node is not None and isinstance(node.tag, str) and node.tag not in ("html", "body"):
+        name = _ascii(node.get("id", ""))
+        if name:
+            steps.append(f"{node.tag}#{name}")
+            break
+        position = 1 + sum(1 for _ in node.itersiblings(node.tag, preceding=True)) if is_name(node.tag) else 1
+        steps.append(f"{node.tag}[{position}]" if position > 1 else node.tag)
+        node = node.getparent()
+    return "/".join(reversed(steps)) or str(element.tag)
 
 
 def _ascii(value: str) -> str:

@@ -17,16 +17,16 @@ from lxml.html import HtmlElement
 
 from ingest.extract.blocks import Block, away_reason
 from ingest.extract.figures import (
-    CAPTION_NAME,
-    CREDIT_NAME,
     MAX_FIGURE_TEXT,
     PHOTO_TAGS,
     figure_words,
     key_words,
+    names_caption,
+    names_credit,
     words_beside,
 )
 from ingest.extract.jsonld import LinkedData, as_list, text_value
-from ingest.extract.page import class_words, path_of
+from ingest.extract.page import class_words, is_name, path_of
 from schemas.articles import Photo, clean
 from schemas.credits import Credit, parse_credit, split_caption_credit
 
@@ -199,7 +199,11 @@ def _images(
     last = body[-1].element if body else None
     reached = False
     away: dict[HtmlElement, bool] = {}
-    for element in region.iter(*PHOTO_TAGS) if last is None else region.iter(*PHOTO_TAGS, str(last.tag)):
+    if last is None:
+        wanted: tuple[str, ...] = PHOTO_TAGS
+    else:
+        wanted = (*PHOTO_TAGS, str(last.tag)) if is_name(str(last.tag)) else ()  # none: all
+    for element in region.iter(*wanted):
         if element is last:
             reached = True
         if element.tag not in PHOTO_TAGS or _is_away(element, region, holds_body, away):
@@ -310,6 +314,7 @@ _CREDIT_ATTRIBUTES: Final = (
     "data-credit", "data-copyright", "data-credits", "data-photo-credit", "data-author", "data-source",
     "data-photographer", "data-credit-text",
 )  # fmt: skip
+_TAG: Final = re.compile(r"<[^<>]*>")
 _CAPTION_ATTRIBUTES: Final = ("data-caption", "data-image-caption", "data-description")
 
 
@@ -326,15 +331,16 @@ def _offers(
         return _Words(text=caption, source=source, path=path), _Words(text=credit, source=source, path=path)
 
     caption, credit, path = figure_words(scope)
+    beside = None
     if not caption and not credit:
-        caption, credit, path = words_beside(scope, keep_out)
+        caption, credit, path = beside = words_beside(scope, keep_out)
     yield pair(caption, credit, "dom", path)
     if caption and not credit:  # the figure holds the caption alone; the credit may stand right below it
-        said, credit, path = words_beside(scope, keep_out)
+        said, credit, path = beside or words_beside(scope, keep_out)
         if credit and (not said or key_words(said) == key_words(caption)):
             yield pair(None, credit, "dom", path)
     here = path_of(image)
-    caption = next((v for n in _CAPTION_ATTRIBUTES if (v := clean(re.sub(r"<[^>]*>", " ", image.get(n) or "")))), None)
+    caption = next((v for n in _CAPTION_ATTRIBUTES if (v := clean(_TAG.sub(" ", image.get(n) or "")))), None)
     credit = next((v for n in _CREDIT_ATTRIBUTES if (v := clean(image.get(n) or ""))), None)
     yield pair(caption, credit, "dom", f"{here}/@data")
     if told is not None:
@@ -435,8 +441,8 @@ def _is_teaser(image: HtmlElement, scope: HtmlElement) -> bool:
     holder = next((a for a in image.iterancestors("figure")), None)
     has_words = holder is not None and any(clean(c.text_content()) for c in holder.iter("figcaption"))
     return not has_words and not any(
-        CAPTION_NAME.search(class_words(e)) or CREDIT_NAME.search(class_words(e))
-        for e in scope.iter("div", "span", "p", "figcaption")
+        names_caption(words) or names_credit(words)
+        for words in map(class_words, scope.iter("div", "span", "p", "figcaption"))
     )
 
 

@@ -45,6 +45,7 @@ _FOLLOW: Final = re.compile(
     re.I,
 )
 _ADDRESS: Final = re.compile(r"\b[\w.+-]+@[\w-]+\.\w{2,}|\b(?:https?://|www\.)\S+", re.I)
+_MAY_ADDRESS: Final = re.compile(r"[@/]|www", re.I)  # what no address lacks
 _URL_ALONE: Final = re.compile(r"(?:https?://|www\.)\S+", re.I)
 _MODERATED: Final = re.compile(
     r"^\W*(?:\w+\W+)?(?:comment|coment|kommentar|commentaire|комментари)\w*\b.{0,200}\b(?:moderat|moderad|approv|aprovad|"
@@ -92,6 +93,7 @@ def _asks(block: Block) -> bool:
     text = block.text
     if _HANDS.match(text) or _MODERATED.match(text):
         return True
-    if _ASK.search(text) and (_ADDRESS.search(text) or block.link_share > 0):
+    linked = block.link_chars > 0
+    if (linked or _MAY_ADDRESS.search(text)) and _ASK.search(text) and (linked or _ADDRESS.search(text)):
         return True
-    return _FOLLOW.search(text) is not None and _CHANNEL.search(text) is not None and block.link_share > 0
+    return linked and _CHANNEL.search(text) is not None and _FOLLOW.search(text) is not None

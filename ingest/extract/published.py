@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from lxml.html import HtmlElement
@@ -76,8 +76,7 @@ def dates_found(sources: Sources, captured: datetime, head: HtmlElement | None) 
     if not published:
         published = list(_date_candidates(sources, "dateCreated", ()))
     modified = list(_date_candidates(sources, "dateModified", _MODIFIED))
-    shown = list(_shown_dates(sources.page.tree, head))
-    first = dates.choose([*published, *shown], captured)
+    first = dates.choose(chain(published, _shown_dates(sources.page.tree, head)), captured)
     last = dates.choose(modified, captured)
     return _dated(first), _dated(last)
 

@@ -39,9 +39,9 @@ _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
 _PARAGRAPH: Final = re.compile(r"<p[\s>]", re.I)
 
 
-def scripted_blocks(tree: HtmlElement, titles: Sequence[str]) -> tuple[Block, ...]:
+def scripted_blocks(scripts: Sequence[HtmlElement], titles: Sequence[str]) -> tuple[Block, ...]:
     """The paragraphs of the largest string of markup in the page's scripts that is about one of its titles."""
-    for markup in sorted(set(_strings(tree)), key=lambda m: (-len(m), m))[:MAX_STRINGS]:
+    for markup in sorted(set(_strings(scripts)), key=lambda m: (-len(m), m))[:MAX_STRINGS]:
         blocks = _blocks(markup)
         text = " ".join(b.text for b in blocks)
         if len(blocks) >= MIN_PARAGRAPHS and len(text) >= ENOUGH and _is_about(words_of(text), titles):
@@ -49,9 +49,9 @@ def scripted_blocks(tree: HtmlElement, titles: Sequence[str]) -> tuple[Block, ..
     return ()
 
 
-def _strings(tree: HtmlElement) -> Iterator[str]:
+def _strings(scripts: Sequence[HtmlElement]) -> Iterator[str]:
     left = MAX_SCRIPT_CHARS
-    for script in tree.iter("script"):
+    for script in scripts:
         text = script.text or ""
         left -= len(text)
         if left < 0:

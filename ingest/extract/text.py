@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, overload
 
 import trafilatura
 from lxml import etree
@@ -38,6 +38,8 @@ newsletter related tiktok tweet twitter youtube
 NEVER: Final = frozenset(_NEVER_WORDS.split())
 #: A block of at least this many characters of plain text is a paragraph by its length.
 LONG: Final = 80
+#: Characters of words up to which a text may repeat another by chance.
+LEAST: Final = 12
 #: Characters from which on agreement with the JSON-LD articleBody outweighs the names of parts: no chance likeness.
 SURE: Final = 40
 _WORDS: Final = re.compile(r"\w+")
@@ -62,10 +64,18 @@ def key_of(text: str) -> str:
     return " ".join(_WORDS.findall(text.lower()))
 
 
+# What is cut from trafilatura's copy of a page: it holds no text, or none that it or `blocks` would take.
+_NOT_JUDGED_WORDS: Final = """
+audio button canvas dialog embed figure footer head iframe img input nav noscript object option picture script select
+source style svg template textarea track video
+"""
+_NOT_JUDGED: Final = tuple(_NOT_JUDGED_WORDS.split())
+
+
 def judge(tree: HtmlElement, url: str) -> list[str]:
     """trafilatura's opinion: the lines of its body text. Settings are pinned; no metadata pass."""
     work = copy(tree)
-    etree.strip_elements(work, "script", "style", "noscript", "svg", "template", with_tail=False)
+    etree.strip_elements(work, *_NOT_JUDGED, with_tail=False)
     try:
         document = trafilatura.bare_extraction(
             work,
@@ -82,30 +92,68 @@ def judge(tree: HtmlElement, url: str) -> list[str]:
     return [line for line in text.split("\n") if line.strip()] if isinstance(text, str) else []
 
 
+class _Keys(Sequence[str]):
+    """The keys of blocks, each made where it is first asked for: most blocks of a page are far from its article."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = blocks
+        self._made: list[str | None] = [None] * len(blocks)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        key = self._made[index]
+        if key is None:
+            key = self._made[index] = key_of(self._blocks[index].text)
+        return key
+
+
 def body_of(
     tree: HtmlElement, blocks: Sequence[Block], *, url: str, article_body: str | None, titles: Sequence[str]
 ) -> Body:
     """Choose the blocks of the article.
 
-    The likeness of the page's paragraphs decides where it is sound, for it is the page's own word; trafilatura is
-    asked where it is not.
+    The likeness of the page's paragraphs decides where it is sound, for it is the page's own word; where it is not,
+    the articleBody of its JSON-LD does if the page shows most of it, else trafilatura is asked.
     """
     known = frozenset(key_of(t) for t in titles if t)
-    keys = [key_of(b.text) for b in blocks]
+    keys = _Keys(blocks)
     ld_text = f" {key_of(article_body or '')} "
-    in_ld = [len(k) > 12 and f" {k} " in ld_text for k in keys]
+    in_ld = _repeated(blocks, keys, ld_text)
     shape = shape_votes(blocks)
-    if is_sound(blocks, shape):
+    away = _away(blocks, shape)
+    if is_sound(blocks, shape, away):
         votes, method = _with_ld(shape, in_ld, keys, ld_text, "shape")
         body = _body(blocks, keys, votes, in_ld, known, method, beside=True)
-        if body.container is not None and not _left_open(blocks, body):
+        if not _left_open(blocks, body, away):
             return body
-    certain_text = f" {' '.join(key_of(line) for line in judge(tree, url))} "
-    votes, method = _with_ld([bool(k) and f" {k} " in certain_text for k in keys], in_ld, keys, ld_text, "trafilatura")
+    votes, method = _with_ld([False] * len(blocks), in_ld, keys, ld_text, "trafilatura")
+    if method != "jsonld":  # the page's own articleBody, where it shows most of it, needs no other judge
+        certain_text = f" {' '.join(key_of(line) for line in judge(tree, url))} "
+        votes = [bool(k) and f" {k} " in certain_text for k in keys]
     votes, method = _with_shape(blocks, votes, shape, method)
     if not any(votes):
         votes, method = [_paragraph_like(b) for b in blocks], "length"
     return _body(blocks, keys, votes, in_ld, known, method, beside=False)
+
+
+def _repeated(blocks: Sequence[Block], keys: Sequence[str], ld_text: str) -> list[bool]:
+    """Which blocks the articleBody repeats; not asked of links alone, as menus are."""
+    if len(ld_text) <= LEAST:
+        return [False] * len(blocks)
+    return [
+        len(b.text) > LEAST and b.link_share <= 0.95 and len(keys[i]) > LEAST and f" {keys[i]} " in ld_text
+        for i, b in enumerate(blocks)
+    ]
 
 
 def _body(
@@ -132,37 +180,43 @@ def _with_ld(
     votes: list[bool], in_ld: Sequence[bool], keys: Sequence[str], ld_text: str, method: str
 ) -> tuple[list[bool], str]:
     """The votes and, where the page shows most of a long articleBody of its JSON-LD, that too."""
-    shown = sum(len(k) for k, v in zip(keys, in_ld, strict=True) if v)
-    if len(ld_text) > 600 and shown > 0.6 * len(ld_text):
+    if len(ld_text) > 600 and sum(len(keys[i]) for i, v in enumerate(in_ld) if v) > 0.6 * len(ld_text):
         return [a or b for a, b in zip(votes, in_ld, strict=True)], "jsonld"
     return votes, method
 
 
+#: Paragraphs of one likeness from which on it is sound.
+MIN_LIKE: Final = 3
 #: Characters of like paragraphs from which on a page's own likeness is sound.
 SOUND: Final = 600
 #: Share of the running text of a page, parts beside the article left out, that like paragraphs must hold to be sound.
-SOUND_SHARE: Final = 0.5
-#: Share of the body's text that may be left undecided in its container.
-OPEN_SHARE: Final = 0.01
+SOUND_SHARE: Final = 0.75
+#: Share of the body's text that may be left undecided in its container: short lines, boxes.
+OPEN_SHARE: Final = 0.05
 
 
-def is_sound(blocks: Sequence[Block], shape: Sequence[bool]) -> bool:
-    """True where the paragraphs of one likeness are the bulk of the page's running text: nothing to weigh."""
-    shaped = sum(len(b.text) for b, v in zip(blocks, shape, strict=True) if v and not b.away)
-    running = sum(len(b.text) for b in blocks if _paragraph_like(b))
-    return sum(shape) >= 3 and shaped >= SOUND and shaped >= SOUND_SHARE * running
+def is_sound(blocks: Sequence[Block], shape: Sequence[bool], away: Sequence[str | None]) -> bool:
+    """True where the paragraphs of one likeness are the bulk of the page's running text: little to weigh.
+
+    `away` as by `_away` of those paragraphs.
+    """
+    if sum(shape) < MIN_LIKE:
+        return False
+    shaped = sum(len(b.text) for b, v, r in zip(blocks, shape, away, strict=True) if v and r is None)
+    running = sum(len(b.text) for b, r in zip(blocks, away, strict=True) if r is None and _runs(b))
+    return shaped >= SOUND and shaped >= SOUND_SHARE * running
 
 
-def _left_open(blocks: Sequence[Block], body: Body) -> bool:
-    """True where the container holds text that is neither chosen nor named as something else."""
+def _left_open(blocks: Sequence[Block], body: Body, away: Sequence[str | None]) -> bool:
+    """True where the container holds more text than a little that is neither chosen nor named as something else."""
     if body.container is None:
         return True
     parts = set(body.container.iter())
     chosen = {b.order for b in body.blocks}
     left = sum(
         len(b.text)
-        for b in blocks
-        if b.order not in chosen and b.element in parts and not b.away and b.link_share < 0.4 and not is_pointer(b)
+        for b, r in zip(blocks, away, strict=True)
+        if r is None and b.order not in chosen and b.element in parts and b.link_share < 0.4 and not is_pointer(b)
     )
     return left > OPEN_SHARE * sum(len(b.text) for b in body.blocks)
 
@@ -257,12 +311,14 @@ def _away(blocks: Sequence[Block], votes: Sequence[bool]) -> list[str | None]:
     for block, vote in zip(blocks, votes, strict=True):
         if vote:
             total += len(block.text)
-            for name in {_name(e) for e, _reason in block.away}:
+            for name in {_name(e) for e, _reason in block.away} if block.away else ():
                 held[name] = held.get(name, 0) + len(block.text)
-    return [
-        next((why for e, why in b.away if why in NEVER or held.get(_name(e), 0) <= PARDON * total), None)
-        for b in blocks
-    ]
+    verdicts: dict[tuple[tuple[HtmlElement, str], ...], str | None] = {(): None}  # many blocks stand in the same parts
+    for block in blocks:
+        if block.away not in verdicts:
+            reasons = (why for e, why in block.away if why in NEVER or held.get(_name(e), 0) <= PARDON * total)
+            verdicts[block.away] = next(reasons, None)
+    return [verdicts[b.away] for b in blocks]
 
 
 def _name(element: HtmlElement) -> str:
@@ -326,11 +382,10 @@ def _choose(
 ) -> list[Block]:
     parts = set(container.iter())
     inside = [i for i, b in enumerate(blocks) if b.element in parts]
+    kinds = {i: _signature(blocks[i], container) for i in inside if away[i] is None}
     support: dict[str, list[int]] = {}
-    for i in inside:
-        if away[i] is None:
-            tally = support.setdefault(_signature(blocks[i], container), [0, 0])
-            tally[0 if votes[i] else 1] += len(blocks[i].text)
+    for i, kind in kinds.items():
+        support.setdefault(kind, [0, 0])[0 if votes[i] else 1] += len(blocks[i].text)
     chosen: list[Block] = []
     for i in inside:
         block, key = blocks[i], keys[i]
@@ -339,7 +394,7 @@ def _choose(
             continue
         if is_link_alone(block) or (not sure and (away[i] is not None or is_pointer(block))):
             continue
-        yes, no = support.get(_signature(block, container), (0, 0))
+        yes, no = support[kinds[i]] if i in kinds else (0, 0)
         if votes[i] or sure or yes > no or block.tag in HEADINGS or _is_crosshead(block):
             chosen.append(block)
     return _trim(_headings_with_text(_without_pull_quotes(chosen)))

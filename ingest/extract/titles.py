@@ -13,7 +13,7 @@ from typing import Final
 
 from lxml.html import HtmlElement
 
-from ingest.extract.page import class_words, path_of
+from ingest.extract.page import Page, class_words, path_of
 from ingest.extract.sources import Found, Sources, linked_values, meta_values, words_of
 from schemas.articles import clean
 
@@ -35,11 +35,11 @@ _SECTION_FIELDS: Final = ("article:section", "section", "category", "content_cat
 _OTHER_FIELDS: Final = ("title", "dc.title", "dcterms.title", "parsely-title", "sailthru.title", "headline")
 
 
-def headline(tree: HtmlElement, hints: Sequence[str]) -> HtmlElement | None:
+def headline(page: Page, hints: Sequence[str]) -> HtmlElement | None:
     """The `h1` of the article: the one most like what the page says elsewhere, else the only one."""
     best: tuple[float, HtmlElement] | None = None
     wanted = [set(words_of(h).split()) for h in hints if h]
-    heads = [h for h in tree.iter("h1") if clean(h.text_content())]
+    heads = [h for h in page.tags["h1"] if clean(h.text_content())]
     for order, head in enumerate(heads):
         words = set(words_of(head.text_content()).split())
         if not words:
@@ -109,7 +109,7 @@ def title_of(sources: Sources, site_names: Sequence[str]) -> tuple[Found | None,
     linked = bare(next(linked_values(sources, "headline", "name"), None))
     shared = bare(next(meta_values(sources, ("og:title", "twitter:title")), None))
     window = bare(_window(sources))
-    head = headline(sources.page.tree, [f.value for f in (linked, shared, window) if f])
+    head = headline(sources.page, [f.value for f in (linked, shared, window) if f])
     shown = None
     if head is not None:
         text = clean(head.text_content())
@@ -164,7 +164,7 @@ def _stripper(sources: Sources, names: Sequence[str]) -> Stripper:
 
 
 def _window(sources: Sources) -> Found | None:
-    element = sources.page.tree.find(".//title")
+    element = next(iter(sources.page.tags["title"]), None)
     text = clean(element.text_content()) if element is not None else ""
     return Found(value=text, source="dom", path="title", raw=text) if text else None
 

@@ -16,6 +16,8 @@ from schemas.articles import clean
 ENOUGH: Final = 120
 #: Characters of visible text that are searched.
 _WINDOW: Final = 4000
+#: Characters of the source that are searched for the marks of a bot check.
+_MARK_WINDOW: Final = 200_000
 
 _BOT: Final = re.compile(
     r"just a moment|checking your browser|attention required|verify (?:that )?you are (?:a )?human|"
@@ -50,8 +52,8 @@ def wall_of(page: Page, title: str | None, words: int) -> str | None:
     if words >= ENOUGH:
         return None
     name = title or ""
-    seen = clean(page.tree.text_content()[: _WINDOW * 8])[:_WINDOW] if words < ENOUGH else ""
-    if _BOT.search(name) or (_BOT_MARK.search(page.text[:200_000]) and _BOT.search(seen) and words < 60):
+    seen = clean(page.tree.text_content()[: _WINDOW * 8])[:_WINDOW] if words < 60 else ""
+    if _BOT.search(name) or (words < 60 and _BOT.search(seen) and _BOT_MARK.search(page.text[:_MARK_WINDOW])):
         return "bot"
     if _GONE.search(name):
         return "soft404"

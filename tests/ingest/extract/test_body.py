@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from lxml.html import HtmlElement
 
-from ingest.extract import extract
+from ingest.extract import extract, text
 from schemas.articles import Article, read_span
 from tests.ingest.extract.pages import CAPTURED, PARAGRAPHS, URL
 
@@ -114,11 +115,11 @@ def test_a_text_that_only_json_ld_has(joint: str) -> None:
     ).encode()
     found = extract(body=page, url=URL, captured=CAPTURED, content_type="text/html; charset=utf-8")
     assert list(found.paragraphs) == PARAGRAPHS
-    for number, text in enumerate(PARAGRAPHS):
+    for number, paragraph in enumerate(PARAGRAPHS):
         evidence = found.evidence[f"paragraphs/{number}"]
         assert (evidence.source, evidence.path) == ("jsonld", "/0/articleBody")
         assert evidence.span is not None
-        assert read_span(page, evidence.span) == text
+        assert read_span(page, evidence.span) == paragraph
 
 
 def test_a_text_that_json_ld_tells_shorter_is_the_pages_own() -> None:
@@ -148,3 +149,51 @@ def test_a_text_that_only_a_script_has() -> None:
 def test_markup_of_a_script_that_is_about_something_else_is_no_article() -> None:
     text = "".join(f"<p>{p}</p>" for p in PARAGRAPHS)
     assert scripted(text, window="Zwei Küchen im Vergleich").paragraphs == ()
+
+
+ELSEWHERE = "Nine ports have signed the treaty, and the pilots of the tenth say that they will follow in the spring."
+
+
+MORE = [f"On day {day} the delegates of port {day} spoke, and what they said is told here in full." for day in range(6)]
+
+
+class Judge:
+    """Stands in trafilatura's place and counts how often it is asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked = 0
+        self._judge = text.judge
+        monkeypatch.setattr(text, "judge", self)
+
+    def __call__(self, tree: HtmlElement, url: str) -> list[str]:
+        self.asked += 1
+        return self._judge(tree, url)
+
+
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ({}, 0),
+        ({"middle": "<div>Short words in a box</div>"}, 0),  # a twentieth of the text may be left undecided
+        ({"middle": f"<div>{ELSEWHERE}</div><div>{ELSEWHERE}</div>"}, 1),
+        ({"first": "".join(f"<section><p>{ELSEWHERE}</p></section>" for _ in range(4))}, 1),  # running text elsewhere
+    ],
+)
+def test_trafilatura_is_asked_where_the_page_leaves_it_open(
+    monkeypatch: pytest.MonkeyPatch, page: dict[str, str], asked: int
+) -> None:
+    judge = Judge(monkeypatch)
+    more = "".join(f"<p>{p}</p>" for p in MORE)
+    told = article(**{"after": more} | page)
+    assert [p for p in told.paragraphs if p != ELSEWHERE] == [*PARAGRAPHS, *MORE]
+    assert judge.asked == asked
+
+
+@pytest.mark.parametrize("name", ["has-sidebar", "sticky-nav", "with-ads"])
+def test_a_name_of_the_whole_page_is_no_reason_to_ask(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    judge = Judge(monkeypatch)
+    body = "".join(f"<p>{p}</p>" for p in (*PARAGRAPHS, *MORE))
+    page = f"<html><body><div class='{name}'><h1>{TITLE}</h1><div class=words>{body}</div></div></body></html>"
+    told = extract(body=page.encode(), url=URL, captured=CAPTURED, content_type="text/html; charset=utf-8")
+    assert list(told.paragraphs) == [*PARAGRAPHS, *MORE]
+    assert judge.asked == 0

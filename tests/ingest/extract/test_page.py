@@ -44,4 +44,4 @@ def test_nul_does_not_end_the_page() -> None:
 def test_meta_fields_by_name_property_and_itemprop() -> None:
     body = b'<meta name="A" content="1"><meta property="a" content="2"><meta itemprop="b" content="3"><meta name="c">'
     page = parse(body=body, url="https://a.example/", content_type=None)
-    assert meta_content(page.tree) == {"a": ["1", "2"], "b": ["3"]}
+    assert meta_content(page) == {"a": ["1", "2"], "b": ["3"]}
