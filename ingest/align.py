@@ -7,9 +7,11 @@ proportion to the fragment, not to the product of both. Which texts are worth co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+Places = Mapping[str, Sequence[int]]
 
 #: Letters of a piece that is looked for, and how far apart pieces begin: a run of SEED + STRIDE - 1 holds one.
 SEED: Final = 8
@@ -65,10 +67,14 @@ def align(fragment: str, text: str) -> list[Run]:
     return [run for passage in passages(fragment, text) for run in passage.runs]
 
 
-def passages(fragment: str, text: str) -> list[Passage]:
-    """The runs of `align`, those of one edited passage together."""
+def passages(fragment: str, text: str, places: Places | None = None) -> list[Passage]:
+    """The runs of `align`, those of one edited passage together.
+
+    `places`, where the caller knows them, is where each piece of SEED letters of the fragment stands in the text,
+    ascending.
+    """
     found: list[list[Run]] = []
-    for run in _runs(fragment, text):
+    for run in _runs(fragment, text, places):
         if found and _continues(found[-1][-1], run):
             found[-1].append(run)
         else:
@@ -82,10 +88,12 @@ def _continues(before: Run, run: Run) -> bool:
     return 0 <= other <= MAX_SHIFT and apart <= MAX_SHIFT
 
 
-def _runs(fragment: str, text: str) -> list[Run]:
+def _runs(fragment: str, text: str, known: Places | None) -> list[Run]:
     runs: list[Run] = []
-    places = _table(text) if len(fragment) > LONG else _search(text)
-    step = 1 if len(fragment) > LONG else STRIDE
+    if known is not None:
+        places, step = _lookup(known), STRIDE
+    else:
+        places, step = (_table(text), 1) if len(fragment) > LONG else (_search(text), STRIDE)
     at = done = 0
     while at <= len(fragment) - SEED:
         best: Run | None = None
@@ -111,7 +119,11 @@ def _better(run: Run, best: Run, before: Run | None) -> bool:
     return run.length > best.length
 
 
-def _search(text: str) -> Callable[[str], Iterator[int]]:
+def _lookup(places: Places) -> Callable[[str], Iterable[int]]:
+    return lambda piece: places.get(piece, ())[:MAX_PLACES]
+
+
+def _search(text: str) -> Callable[[str], Iterable[int]]:
     """Where a piece stands in a text, by looking for it."""
 
     def places(piece: str) -> Iterator[int]:
@@ -125,7 +137,7 @@ def _search(text: str) -> Callable[[str], Iterator[int]]:
     return places
 
 
-def _table(text: str) -> Callable[[str], Sequence[int]]:
+def _table(text: str) -> Callable[[str], Iterable[int]]:
     """Where a piece stands in a text, at every STRIDE-th letter, from a table made once."""
     table: dict[str, list[int]] = {}
     for at in range(0, len(text) - SEED + 1, STRIDE):

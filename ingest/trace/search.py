@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ingest.align import Passage, covered, passages
+from ingest.align import LONG, SEED, Passage, covered, passages
 from ingest.trace.answers import Cluster, Match, Part, Span, TraceResult
 from ingest.trace.claims import claims
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import VersionRow
-from storage.fingerprints import Candidate, Normalised, letters, normalise
+from storage.fingerprints import PIECE, Candidate, Normalised, Pieces, letters, normalise
 from storage.withholding import withheld_among
 
 #: Characters of a fragment that are looked at; more are cut off and the result says so.
@@ -38,6 +38,8 @@ PASSAGE_RUN: Final = 96
 PASSAGE: Final = 0.75
 #: Versions that the index is asked for, of which copies of one text are aligned once.
 CANDIDATES: Final = 64
+#: Versions of which it is asked at a time which text they have.
+LOOK: Final = 12
 #: Texts that are aligned together; where none of them matches, no further ones are tried.
 STEP: Final = 6
 #: Texts that are aligned at most for one fragment.
@@ -49,6 +51,7 @@ WINDOW: Final = 600
 WORTH: Final = 0.1
 #: Share of a passage of the fragment that two matches must have in common to be one cluster.
 SAME: Final = 0.8
+assert SEED == PIECE
 #: Fragments shorter than this may match by few keys; longer ones share at least two keys with any match.
 _ONE_KEY: Final = MATCH_RUN + 8
 
@@ -119,6 +122,7 @@ class _Search:
         self._index, self._tx, self._value, self._limit = archive.traces, tx, value, limit
         self._seen: set[str] = set()  # digests of texts that were aligned
         self._found: list[_Found] = []
+        self._pieces = Pieces(value) if len(value) <= LONG else None
         self.common = 0
 
     def run(self) -> list[_Found]:
@@ -134,16 +138,19 @@ class _Search:
         return self._found
 
     def _part(self, value: str) -> None:
+        """Align the best candidates of a part, a few at a time, for as long as some of them match."""
         least = 1 if len(value) < _ONE_KEY else 2
         asked = self._index.candidates(self._tx, value, CANDIDATES, least=least)
         self.common += asked.common
         if not asked.found:
             return
         floor = asked.found[0].weight * WORTH
-        groups = self._groups([candidate for candidate in asked.found if candidate.weight >= floor])
-        for first in range(0, len(groups), STEP):
-            if len(self._seen) >= MAX_TEXTS or not self._align(dict(groups[first : first + STEP])):
-                return
+        worth = [candidate for candidate in asked.found if candidate.weight >= floor]
+        for first in range(0, len(worth), LOOK):
+            groups = self._groups(worth[first : first + LOOK])
+            for begin in range(0, len(groups), STEP):
+                if len(self._seen) >= MAX_TEXTS or not self._align(dict(groups[begin : begin + STEP])):
+                    return
 
     def _groups(self, candidates: Sequence[Candidate]) -> list[tuple[str, list[int]]]:
         """Digests of texts that were not aligned yet, the best first, each with its versions."""
@@ -164,7 +171,8 @@ class _Search:
             if row_ids[0] not in blocks:
                 continue
             text = _text(blocks[row_ids[0]])
-            found = passages(self._value, letters(text))
+            other = letters(text)
+            found = passages(self._value, other, None if self._pieces is None else self._pieces.places(other))
             if convincing(found, len(self._value)):
                 some = True
                 rows = self._tx.articles.with_text(digest, self._limit)

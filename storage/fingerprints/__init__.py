@@ -4,7 +4,7 @@
 in one sorted file, `index` what is asked of it all. Aligning a fragment with what is found is left to `ingest.align`.
 """
 
-from storage.fingerprints.grams import GRAM, GUARANTEE, WINDOW, every_gram, selected
+from storage.fingerprints.grams import GRAM, GUARANTEE, PIECE, WINDOW, Pieces, every_gram, selected
 from storage.fingerprints.index import FOLD, PREFIX, STALE, Candidate, Candidates, TraceIndex, index_version, keys_of
 from storage.fingerprints.letters import ABUGIDA_WEIGHT, HAN_WEIGHT, Normalised, letters, normalise
 
@@ -14,12 +14,14 @@ __all__ = [
     "GRAM",
     "GUARANTEE",
     "HAN_WEIGHT",
+    "PIECE",
     "PREFIX",
     "STALE",
     "WINDOW",
     "Candidate",
     "Candidates",
     "Normalised",
+    "Pieces",
     "TraceIndex",
     "every_gram",
     "index_version",

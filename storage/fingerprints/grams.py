@@ -16,6 +16,9 @@ import numpy.typing as npt
 GRAM: Final = 12  # letters that one hash covers: some two and a half words
 WINDOW: Final = 13  # grams of which one is kept
 GUARANTEE: Final = GRAM + WINDOW - 1  # letters: 24, about 30 characters of English as written
+PIECE: Final = 8  # letters of the pieces that alignment begins with
+#: Bits of a piece's mark: of a text's pieces that a fragment does not have, one in a hundred passes for one of its.
+_MARK_BITS: Final = 16
 #: Bits of a key, the hash that is indexed: at a million articles one look-up in 250 also meets another's gram.
 KEY_BITS: Final = 36
 
@@ -32,17 +35,28 @@ _ORDER_MASK: Final = np.uint64((1 << (64 - KEY_BITS)) - 1)
 _PLACE_BITS: Final = np.uint64(32)
 
 
-def _hashes(value: str) -> Keys:
-    """A 64-bit hash of each gram, in order; empty below GRAM letters. Built by doubling: 1, 2, 4, 8, 12 letters."""
+def _fours(value: str) -> Keys:
+    """A number for each run of four letters, in order. Built by doubling, as longer runs' are."""
     codes = np.frombuffer(value.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
     codes += np.uint64(1)
     two = codes[:-1] * _BASE
     two += codes[1:]
-    four = two[:-2] * _BASE_2
+    four: Keys = two[:-2] * _BASE_2
     four += two[2:]
-    eight = four[:-4] * _BASE_4
+    return four
+
+
+def _eights(four: Keys) -> Keys:
+    """A number for each run of eight letters, of those for four."""
+    eight: Keys = four[:-4] * _BASE_4
     eight += four[4:]
-    found = eight[:-4] * _BASE_4
+    return eight
+
+
+def _hashes(value: str) -> Keys:
+    """A 64-bit hash of each gram, in order; empty below GRAM letters."""
+    four = _fours(value)
+    found = _eights(four)[:-4] * _BASE_4
     found += four[8:]
     for shift, factor in zip(_SHIFTS, _MIX, strict=False):
         found ^= found >> shift
@@ -83,6 +97,31 @@ def _least(values: Keys, window: int) -> Keys:
         width *= 2
     rest = window - width
     return np.minimum(values[: len(values) - rest], values[rest:]) if rest else values
+
+
+class Pieces:
+    """All pieces of PIECE letters of a sequence, to be looked for in one text after the other."""
+
+    __slots__ = ("_may",)
+
+    def __init__(self, value: str) -> None:
+        self._may = np.zeros(1 << _MARK_BITS, np.bool_)
+        self._may[_marks(value)] = True
+
+    def places(self, text: str) -> dict[str, list[int]]:
+        """Where in a text each of them stands, ascending; some other pieces of the text may be there as well."""
+        found: dict[str, list[int]] = {}
+        for at in np.flatnonzero(self._may[_marks(text)]).tolist():
+            found.setdefault(text[at : at + PIECE], []).append(at)
+        return found
+
+
+def _marks(value: str) -> npt.NDArray[np.int64]:
+    """A short hash of each piece of PIECE letters, in order."""
+    if len(value) < PIECE:
+        return np.empty(0, np.int64)
+    marks: npt.NDArray[np.int64] = (_eights(_fours(value)) * _BASE >> np.uint64(64 - _MARK_BITS)).astype(np.int64)
+    return marks
 
 
 def selected(value: str) -> Keys:

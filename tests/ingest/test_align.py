@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ingest import align as alignment
 from ingest.align import MAX_PLACES, MIN_PART, MIN_RUN, Run, align, covered, passages
+from storage.fingerprints import Pieces
 
 SHORT = st.text("ab", max_size=120)
 
@@ -103,6 +104,12 @@ def test_short_and_long_fragments_are_aligned_alike(monkeypatch: pytest.MonkeyPa
     assert align(fragment, text) == short == [
         Run(start=0, other=500, length=200), Run(start=209, other=710, length=290), Run(start=499, other=0, length=300)
     ]  # fmt: skip
+
+
+@given(st.text("abc", max_size=400), st.text("abc", max_size=400), st.integers(0, 300), st.integers(0, 300))
+def test_known_pieces_give_what_looking_for_them_gives(fragment: str, text: str, start: int, size: int) -> None:
+    text += fragment[start : start + size] + text[:50]
+    assert passages(fragment, text, Pieces(fragment).places(text)) == passages(fragment, text)
 
 
 def test_a_text_that_repeats_itself_costs_no_more() -> None:
