@@ -97,9 +97,7 @@ def _members(data: bytes) -> Iterator[bytes]:
         inflate = zlib.decompressobj(31)
         try:
             content = inflate.decompress(data[at:]) + inflate.flush()
-            yield content
-            if content[:3] == b"\x1f\x8b\x08" or content[:2] == b"PK":
-                yield from layers(content)
+            yield from layers(content)  # a body that came packed stands somewhere inside
             step = len(data) - at - len(inflate.unused_data) if inflate.eof else 3
         except zlib.error:
             step = 3
