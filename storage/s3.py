@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from schemas.errors import AlreadyExists, DiskError, InvalidValue, NotFound, SettingsError, StoreError
 from storage.blobs import CHUNK, Probed, check_key, check_prefix
+from storage.retention import kept_by_lock
 
 #: Bytes of one PutObject, the limit that S3 documents. Larger segments are not put in parts: see DESIGN
 #: section 8.
@@ -392,11 +393,11 @@ class S3Store:
 
     def _probe_lock(self, key: str) -> bool:
         del key
-        try:
-            answer = self._client.get_object_lock_configuration(Bucket=self.bucket)
-        except (ClientError, BotoCoreError):
-            return True  # no such configuration, or a store that knows none
-        return not answer.get("ObjectLockConfiguration", {}).get("Rule")
+        with _s3_errors("cannot ask for locks"):
+            kept = kept_by_lock(self._client, (ClientError, BotoCoreError), self.bucket, self._prefix)
+        if kept is not None:
+            raise StoreError(kept)
+        return True
 
     def _delete(self, key: str) -> None:
         with _s3_errors(f"cannot delete the probe {key}"):

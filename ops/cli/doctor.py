@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ops.cli.common import ArchiveDir, AsJson, emit, opened, say, tell
 from schemas.errors import ServiceError
+
+#: What an object store cannot do without: a folder's, and a bucket's.
+_NEEDED: Final = frozenset({"put and get", "read back"})
+#: What a redaction cannot do with.
+_UNLOCKED: Final = "no retention"
 
 
 def doctor(archive: ArchiveDir = None, json: AsJson = False) -> None:
@@ -21,6 +28,12 @@ def doctor(archive: ArchiveDir = None, json: AsJson = False) -> None:
             emit({"check": name, "ok": ok, "detail": words})
         else:
             tell(f"{'ok  ' if ok else 'note'}  {name:28} {words}")
-    if any(not ok and name == "put and get" for name, ok, _ in results):
+    failed = {name for name, ok, _ in results if not ok}
+    if failed & _NEEDED:
         raise ServiceError("the object store cannot be used", remedy="see the lines above")
+    if _UNLOCKED in failed:
+        raise ServiceError(
+            "the object store keeps what a redaction must erase",
+            remedy="take retention and legal holds off, or use a bucket without Object Lock",
+        )
     say("done")

@@ -19,8 +19,14 @@ SHOWN: Final = 200
 Reason = Annotated[str | None, typer.Option("--reason", metavar="CODE", help="Why: a code, such as court-order.")]
 
 
+Subject = Annotated[
+    str | None,
+    typer.Argument(metavar="ID", help="Article (ID@VERSION), capture or record; sha256:HEX of an imported file."),
+]
+
+
 def redact(
-    id: Annotated[str | None, typer.Argument(metavar="ID", help="Article (ID@VERSION), capture or record.")] = None,
+    id: Subject = None,
     reason: Reason = None,
     authority: Annotated[str | None, typer.Option(metavar="CODE", help="Who asks for it: a code.")] = None,
     scope: Annotated[str, typer.Option(metavar="SCOPE", help="record, payload (the default) or text.")] = "payload",

@@ -63,6 +63,11 @@ class Removals(Queries):
         """Redirects to one of these URLs."""
         return self._captures(captures.c.location, urls)
 
+    def imported(self) -> list[Capture]:
+        """Captures that stand in files of others, in their order."""
+        query = select(captures).where(captures.c.kind == "import").order_by(captures.c.seq)
+        return [capture_of_row(row) for row in self._connection.execute(query)]
+
     def lists(self) -> Iterator[Capture]:
         """Whole answers of feeds, sitemaps and homepages, and imported pages that are no articles; in their order."""
         wanted = (

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from schemas.captures import Capture, Role
 from schemas.errors import DamageError, InvalidValue, NotFound, ServiceError, UsageError
 from schemas.urls import article_key
+from storage import imports
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import VersionRow
@@ -75,7 +76,7 @@ class _Finder:
             if capture.role in (Role.ROBOTS, Role.HOME, Role.FEED, Role.SITEMAP):
                 self._wide = False  # an address that lists others stays one to be asked
             self.add_capture(capture, "named")
-        elif not self._alone(text):
+        elif not self._imported(text) and not self._alone(text):
             if self._tx.snapshots.get(*_edition(text)) is not None:
                 remedy = "redact the articles in it: their rows go with them"
                 raise UsageError("a snapshot is not redacted as such", remedy=remedy)
@@ -93,6 +94,15 @@ class _Finder:
             if found is not None:
                 return found
         return None
+
+    def _imported(self, text: str) -> bool:
+        """All captures that stand in an imported file, `sha256:HEX`."""
+        if self._tx.meta.get(imports.META + text) is None:
+            return False
+        for capture in self._tx.removals.imported():
+            if imports.file_of(self._archive.read(capture.id).block).sha256 == text:
+                self.add_capture(capture, "stands in that file")
+        return True
 
     def _alone(self, text: str) -> bool:
         """A record with what people said of a redaction."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -81,6 +82,31 @@ def test_an_import_and_a_redaction_of_it_can_be_proven(empty: Pressmark, tmp_pat
     empty("prove", "sha256:" + "0" * 64, "-o", tmp_path / "x.zip").refused(4)
     assert not (tmp_path / "x.zip").exists()
     empty("audit", "--full").done()
+
+
+def test_an_imported_file_is_redacted_by_its_digest(empty: Pressmark, tmp_path: Path) -> None:
+    """All that stands in it goes, from the copy too; a file that was not copied is refused, and nothing is logged."""
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(gz(FILE))
+    empty("import", path).done()
+    name = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    other = tmp_path / "b.warc.gz"
+    other.write_bytes(gz([INFO, answer(3)]))
+    empty("import", other, "--in-place").done()
+    titles = {a["title"] for a in empty("articles", "--json").done().values}
+    codes = ("--reason", "court-order", "--authority", "district-court", "--keep", "all")
+    told = empty("redact", name, "--dry-run", "--keep", "all", "--json").done().values
+    assert len([value for value in told if value.get("goes", {}).get("kind") == "import"]) == 2
+    empty("redact", name, *codes).done()
+    left = empty("articles", "--json").done().values
+    assert titles - {a["title"] for a in left} == {"Ferry 1 runs again", "Ferry 2 runs again"}
+    (copy,) = (empty.archive / "objects" / "import").rglob("*.warc.gz")
+    assert b"Ferry 1 runs again" not in gzip.decompress(copy.read_bytes())
+    empty("audit", "--full").done()
+    empty("redact", name, *codes).refused(4, "redacted before")
+    in_place = f"sha256:{hashlib.sha256(other.read_bytes()).hexdigest()}"
+    empty("redact", in_place, *codes).refused(2, "import a copy first")
+    empty("redact", "sha256:" + "0" * 64, *codes).refused(4, "nothing here has the id")
 
 
 def test_rebuild_restores_what_was_imported(empty: Pressmark, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,40 @@ def test_a_server_that_ignores_conditions(s3_bucket: Bucket) -> None:
     held = {name: ok for name, ok, _ in store.probe()}
     assert held["read back"]
     assert not held["If-None-Match"]
+
+
+def locked(s3_bucket: Bucket, what: str = "locked") -> S3Store:
+    """A store on a bucket that was made with Object Lock, without a rule."""
+    name = f"{s3_bucket.name}-{what}"
+    s3_bucket.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    return S3Store(s3_bucket.url.replace(s3_bucket.name, name))
+
+
+def retention(store: S3Store) -> tuple[bool, str]:
+    return next((ok, words) for name, ok, words in store.probe() if name == "no retention")
+
+
+def test_a_bucket_that_would_keep_what_a_redaction_erases_is_told(s3_bucket: Bucket) -> None:
+    store, client = locked(s3_bucket), s3_bucket.client()
+    store.put("log/checkpoint", b"x")
+    store.put(KEY, b"x")
+    assert retention(store)[0], "Object Lock alone holds nothing"
+    on = {"Bucket": store.bucket, "Key": store._name(KEY)}
+    client.put_object_legal_hold(**on, LegalHold={"Status": "ON"})
+    ok, words = retention(store)
+    assert not ok
+    assert f"{KEY} is under a retention or legal hold" in words
+    client.put_object_legal_hold(**on, LegalHold={"Status": "OFF"})
+    assert retention(store)[0]
+    until = datetime.now(UTC) + timedelta(days=1)
+    client.put_object_retention(**on, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    assert not retention(store)[0]
+    store = locked(s3_bucket, "ruled")  # the test server takes a rule for an empty bucket alone
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    client.put_object_lock_configuration(
+        Bucket=store.bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    assert "a default retention holds every new object" in retention(store)[1]
 
 
 def test_no_object_below_an_object(store: S3Store) -> None:
