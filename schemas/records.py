@@ -140,8 +140,7 @@ def parse_header(data: bytes) -> RecordHeader:
     head_end = data.find(_RECORD_END, 0, MAX_RECORD_HEAD)
     if head_end < 0:
         raise InvalidValue("not a WARC record: no end of its header found")
-    version, headers = _parse_head(data[:head_end])
-    names = [name.lower() for name, _ in headers]
+    version, names, headers = _parse_head(data[:head_end])
     for name in _MANDATORY:
         if names.count(name) != 1:
             raise InvalidValue(f"a WARC record has exactly one {_SPELT[name]}")
@@ -233,27 +232,29 @@ def _digest_fault(declared: str, data: bytes | memoryview) -> str | None:
     return None if found == wanted else f"declared {wanted}, computed {found}"
 
 
-def _parse_head(head: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The version line and the fields of a record's header, without the blank line that ends it."""
+def _parse_head(head: bytes) -> tuple[str, list[str], tuple[tuple[str, str], ...]]:
+    """Version line, fields' names in lower case, and fields of a record's header; it comes without its blank line."""
     try:
         version, *lines = head.decode("utf-8").split("\r\n")
     except UnicodeDecodeError as error:
         raise InvalidValue("a WARC header that is not UTF-8") from error
     if _RECORD_VERSION.fullmatch(version) is None:
         raise InvalidValue(f"not a WARC record: it begins {head[:20]!r}")
-    return version, tuple([_parse_field(line) for line in lines])
+    names, headers = [], []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        lower = _lower_name(name) if colon else None
+        if lower is None:
+            raise InvalidValue(f"not a WARC header line: {line[:60]!r}")
+        names.append(lower)
+        headers.append((name, value.strip(" \t")))
+    if _CONTROL.search("".join(lines)) is not None:
+        bad = next(name for name, value in headers if _CONTROL.search(value))
+        raise InvalidValue(f"a control character in the WARC header {bad}")
+    return version, names, tuple(headers)
 
 
 @lru_cache(maxsize=_NAMES_KEPT)
-def _is_field_name(name: str) -> bool:
-    return _FIELD_NAME.fullmatch(name) is not None
-
-
-def _parse_field(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon or not _is_field_name(name):
-        raise InvalidValue(f"not a WARC header line: {line[:60]!r}")
-    value = value.strip(" \t")
-    if _CONTROL.search(value) is not None:
-        raise InvalidValue(f"a control character in the WARC header {name}")
-    return name, value
+def _lower_name(name: str) -> str | None:
+    """A field's name in lower case; None for what is no name."""
+    return name.lower() if _FIELD_NAME.fullmatch(name) is not None else None

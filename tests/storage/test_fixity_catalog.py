@@ -178,16 +178,20 @@ def test_the_archive_has_rows_in_every_table(kept: StorageSettings) -> None:
     assert {name for name, rows in found.items() if not rows} <= {"photos", "fingerprint_segments", "sqlite_stat1"}
 
 
-@pytest.mark.parametrize("count", [25, pytest.param(500, marks=pytest.mark.slow)])
+#: (flips, seed): `make test-long` makes 500.
+FLIPS = [(25, 0), *(pytest.param(100, seed, marks=pytest.mark.slow) for seed in range(1, 6))]
+
+
+@pytest.mark.parametrize(("count", "seed"), FLIPS)
 def test_random_flips_in_the_catalog_that_change_content_are_all_found_and_named(
-    kept: StorageSettings, count: int
+    kept: StorageSettings, count: int, seed: int
 ) -> None:
     path = catalog_of(kept)
     with Archive.open(kept):
         pass  # whatever a first start mends
     good, before = path.read_bytes(), dump(path)
     assert before is not None
-    chance, met, missed, misnamed = random.Random(20261101), 0, [], []
+    chance, met, missed, misnamed = random.Random(seed), 0, [], []
     while met < count:
         data = bytearray(good)
         at, bit = chance.randrange(len(good)), chance.randrange(8)
