@@ -27,6 +27,8 @@ LengthOf = Callable[[int], int | None]
 # Bytes read from a file at a time: each member's rest is copied once, so larger is slower for small records.
 _CHUNK: Final = 1 << 16
 _GzipError: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # its stub calls it an instance
+# Bytes of the longest member that is read in one go: a damaged row may call for more than memory has.
+_AT_ONCE: Final = 1 << 28
 # Records shorter than this (bytes) are always deflated; longer ones are probed by two samples in one.
 _PROBE_FROM: Final = 8192
 _PROBE: Final = 1024  # bytes of one sample
@@ -123,18 +125,20 @@ def read_members(
     such member, as if nothing were known. Memory is bounded by one member. Raises DamageError, with the offset of the
     member that is damaged or cut off.
     """
-    offset, chunk = start, b""
+    offset, chunk, source = start, b"", _Again(stream)
     while True:
         length = length_of(offset)
-        if length is not None:
-            chunk = _at_least(stream, chunk, min(length, MAX_RECORD))
-            content = _whole(chunk[:length])
+        if length is not None and 0 < length <= _AT_ONCE:
+            chunk = _at_least(source, chunk, length)
+            content = _whole(chunk[:length]) if len(chunk) >= length else None
             if content is not None:
                 yield offset, length, content
                 offset += length
                 chunk = chunk[length:]
                 continue
-        chunk = chunk or stream.read(_CHUNK)
+            source.back(chunk)
+            chunk = b""
+        chunk = chunk or source.read(_CHUNK)
         if not chunk:
             return
         deflate = zlib_ng.decompressobj(_GZIP_WBITS)
@@ -154,7 +158,7 @@ def read_members(
             taken += len(chunk)
             if deflate.eof:
                 break
-            chunk = stream.read(_CHUNK)
+            chunk = source.read(_CHUNK)
         rest = deflate.unused_data
         taken -= len(rest)
         yield offset, taken, pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -162,7 +166,26 @@ def read_members(
         chunk = rest
 
 
-def _at_least(stream: BinaryIO, chunk: bytes, length: int) -> bytes:
+class _Again:
+    """A stream that takes back what was read: that is given out first, a piece at a time."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._held, self._stream, self._at = b"", stream, 0
+
+    def back(self, data: bytes) -> None:
+        """Take back what was read last."""
+        self._held, self._at = data + self._held[self._at :], 0
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes."""
+        if self._at == len(self._held):
+            return self._stream.read(size)
+        piece = self._held[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+
+def _at_least(stream: _Again, chunk: bytes, length: int) -> bytes:
     """What was read already and as much more as makes `length` bytes, or all that there is."""
     pieces, held = [chunk], len(chunk)
     while held < length and (piece := stream.read(length - held)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -39,6 +40,7 @@ from tests.storage.warc.samples import (
     RESPONSE,
     capture,
     events,
+    resource,
     revisit,
     uuid,
     write_segment,
@@ -163,6 +165,38 @@ def test_every_member_stands_alone(tmp_path: Path) -> None:
             assert read_member(member, name=writer.name, offset=record.ref.offset) == record
             assert parse_record(record.raw).block == record.block
             assert record_findings(parse_record(record.raw)) == []
+
+
+@pytest.mark.parametrize("told", ["right", "short", "long", "huge", "none of it", "of the next", "by chance"])
+def test_lengths_that_are_told_change_nothing_but_the_speed(tmp_path: Path, told: str) -> None:
+    """They come from a catalog, which may be damaged."""
+    writer, path = write_segment(tmp_path)
+    with path.open("rb") as stream:
+        records = list(read_segment(stream, name=writer.name))
+    lengths = {record.ref.offset: record.ref.length for record in records}
+    chance = random.Random(7)
+    wrong = {
+        "right": lambda length: length,
+        "short": lambda length: length - 1,
+        "long": lambda length: length + 1,
+        "huge": lambda length: 1 << 62,
+        "none of it": lambda length: -length,
+        "of the next": lambda length: length + 400,
+        "by chance": lambda length: chance.choice([length, length, chance.randrange(1 << 17), 0]),
+    }[told]
+    with path.open("rb") as stream:
+        told_of = {offset: wrong(length) for offset, length in lengths.items()}
+        found = list(read_segment(stream, name=writer.name, length_of=told_of.get))
+    assert found == records
+
+
+def test_a_thousand_lengths_that_are_wrong_are_read_past(tmp_path: Path) -> None:
+    writer = create(tmp_path)
+    for number in range(1100):
+        writer.append([resource(number + 100)])
+    writer.sync()
+    with writer.path.open("rb") as stream:
+        assert len(list(read_segment(stream, name=writer.name, length_of=lambda at: 400))) == 1101
 
 
 # -- what is refused, and leaves the file as it was
