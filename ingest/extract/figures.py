@@ -183,7 +183,7 @@ def figure_words(scope: HtmlElement) -> tuple[str | None, str | None, str]:
     lines = _lines(scope)
     figure = scope.tag == "figure" or any(True for _ in scope.iter("figure", "figcaption"))
     if not lines or (not figure and all(line.name == "plain" for line in lines) and not _plain_figure(lines)):
-        return None, None, path_of(scope)
+        return None, None, ""
     captions: list[str] = []
     credits: list[str] = []
     plain: list[_Line] = []
@@ -239,7 +239,7 @@ def words_beside(scope: HtmlElement, keep_out: set[HtmlElement]) -> tuple[str | 
         if following not in keep_out and _is_caption_part(following):
             return figure_words(following)
         node = node.getparent() if node is not None else None
-    return None, None, path_of(scope)
+    return None, None, ""
 
 
 def _is_caption_part(element: HtmlElement) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,11 +56,7 @@ class Node:
 
     path: str  # block number and JSON pointer
     value: dict[str, Any]
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """Its types without the vocabulary's address."""
-        return tuple(t.rsplit("/", 1)[-1] for t in as_list(self.value.get("@type")) if isinstance(t, str))
+    types: tuple[str, ...]  # without the vocabulary's address
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +65,7 @@ class LinkedData:
 
     nodes: tuple[Node, ...]
     article: Node | None
+    ids: Mapping[str, Sequence[Node]]  # the first node of an id that says more than its id, and more than its type
 
     def get(self, name: str) -> Any:
         """A property of the article node, or None."""
@@ -81,9 +78,9 @@ class LinkedData:
 
     def resolve(self, value: Any) -> Any:
         """Follow a bare `{"@id": ...}` to the node of that id within the page."""
-        if isinstance(value, dict) and set(value) <= {"@id", "@type"} and isinstance(value.get("@id"), str):
-            for node in self.nodes:
-                if node.value.get("@id") == value["@id"] and len(node.value) > len(value):
+        if isinstance(value, dict) and isinstance(value.get("@id"), str) and set(value) <= {"@id", "@type"}:
+            for node in self.ids.get(value["@id"], ()):
+                if len(node.value) > len(value):
                     return node.value
         return value
 
@@ -120,7 +117,18 @@ def read(scripts: Sequence[HtmlElement], url: str, title: str | None) -> LinkedD
         value = _loads(script)
         if value is not None:
             _collect(value, f"/{number}", nodes)
-    return LinkedData(nodes=tuple(nodes), article=_choose(nodes, url, title))
+    return LinkedData(nodes=tuple(nodes), article=_choose(nodes, url, title), ids=_by_id(nodes))
+
+
+def _by_id(nodes: Sequence[Node]) -> Mapping[str, Sequence[Node]]:
+    ids: dict[str, list[Node]] = {}
+    for node in nodes:
+        name = node.value.get("@id")
+        if isinstance(name, str) and len(node.value) > 1:
+            same = ids.setdefault(name, [])
+            if not same or len(node.value) > 2 >= len(same[-1].value):
+                same.append(node)
+    return ids
 
 
 def _texts(scripts: Sequence[HtmlElement]) -> Iterator[str]:
@@ -163,9 +171,13 @@ def _collect(root: Any, path: str, nodes: list[Node]) -> None:
                 next_level.extend((f"{where}/{i}", v) for i, v in enumerate(value) if isinstance(v, dict | list))
             elif isinstance(value, dict):
                 if "@type" in value:
-                    nodes.append(Node(path=where, value=value))
+                    nodes.append(Node(path=where, value=value, types=_types_of(value)))
                 next_level.extend((f"{where}/{_pointer(k)}", v) for k, v in value.items() if isinstance(v, dict | list))
         queue = next_level
+
+
+def _types_of(value: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(t.rsplit("/", 1)[-1] for t in as_list(value.get("@type")) if isinstance(t, str))
 
 
 def _pointer(key: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -339,17 +340,19 @@ def _offers(
         said, credit, path = beside or words_beside(scope, keep_out)
         if credit and (not said or key_words(said) == key_words(caption)):
             yield pair(None, credit, "dom", path)
-    here = path_of(image)
-    caption = next((v for n in _CAPTION_ATTRIBUTES if (v := clean(_TAG.sub(" ", image.get(n) or "")))), None)
-    credit = next((v for n in _CREDIT_ATTRIBUTES if (v := clean(image.get(n) or ""))), None)
-    yield pair(caption, credit, "dom", f"{here}/@data")
+    own = dict(image.items())
+    caption = next((v for n in _CAPTION_ATTRIBUTES if n in own and (v := clean(_TAG.sub(" ", own[n])))), None)
+    credit = next((v for n in _CREDIT_ATTRIBUTES if n in own and (v := clean(own[n]))), None)
+    if caption or credit:
+        yield pair(caption, credit, "dom", f"{path_of(image)}/@data")
     if told is not None:
         caption, credit = told[0], told[1]
         if caption and not credit:
             caption, credit = split_caption_credit(caption)
         yield pair(caption, credit, "jsonld", told[2])
-    if alt:
-        yield pair(None, split_caption_credit(alt)[1], "dom", f"{here}/@alt")
+    credit = split_caption_credit(alt)[1] if alt else None
+    if credit:
+        yield pair(None, credit, "dom", f"{path_of(image)}/@alt")
 
 
 def best_url(image: HtmlElement, base: str) -> str | None:
@@ -370,22 +373,30 @@ def best_url(image: HtmlElement, base: str) -> str | None:
         try:
             url = urljoin(base, value)
             if urlsplit(url).scheme in ("http", "https") and len(url) <= 4096:
-                return re.sub(r"\s", "%20", url)
+                return _SPACE.sub("%20", url)
         except ValueError:
             continue
     return None
 
 
+_SPACE: Final = re.compile(r"\s")
+# Neither goes back: a list without commas or spaces may be as long as a page.
+_CANDIDATE: Final = re.compile(r"[^\s,]\S*+")
+_DESCRIPTOR: Final = re.compile(r"\s*+(?:([\d.]++)([wx])(?=[\s,]|$))?[^,]*+")
+
+
 def _srcset(value: str) -> Iterator[tuple[float, str]]:
-    for match in re.finditer(r"(\S+[^\s,])(?:\s+([\d.]+)([wx]))?\s*(?:,|$)", value):
-        url, number, unit = match.groups()
-        if url.startswith("data:"):
-            continue
-        try:
-            size = float(number) * (1000 if unit == "x" else 1) if number else 1.0
-        except ValueError:
-            size = 1.0
-        yield size, url
+    """Sizes and addresses (HTML, 4.8.4.2.2): an address goes on to white space, what describes it to a comma."""
+    position = 0
+    while (match := _CANDIDATE.search(value, position)) is not None:
+        url, position, size = match.group().rstrip(","), match.end(), 1.0
+        if value[position - 1] != "," and (described := _DESCRIPTOR.match(value, position)) is not None:
+            position = described.end()
+            number, unit = described.groups()
+            with suppress(ValueError):  # points alone
+                size = float(number) * (1000 if unit == "x" else 1) if number else 1.0
+        if not url.startswith("data:"):
+            yield size, url
 
 
 _SIZE_PARAMETER: Final = re.compile(

@@ -48,6 +48,15 @@ def shapes(size: int) -> Iterator[tuple[str, bytes]]:
     yield "figures", head + b"".join(figure % n for n in range(size // len(figure)))
     yield "srcset", head + b"<img srcset='" + b"/a.jpg 100w, " * (size // 13) + b"'>"
     yield "address", head + b"<img src=x srcset='" + b"a" * size + b"'>"
+    yield "address and words", head + b"<img src=x srcset='" + b"a" * size + b" b c'>"
+    image = b'{"@type":"ImageObject","url":"/%07d.jpg","author":{"@id":"#a"}},'
+    images = b"".join(image % n for n in range(size // len(image)))
+    yield "ids", b'<script type="application/ld+json">[' + images + b"{}]</script><p>x</p>"
+    yield "feet", head + b"<footer><div>" * 150 + b"<p>Words, copyright of a foot</p>" * (size // 33)
+    odd = b"<p\x01>Photo<img src=/a.jpg></p\x01>" + b"of the port " * 8
+    yield "tags that are no names", head + odd * (size // len(odd))
+    yield "captions of brackets", head + b"<img src=/a.jpg data-caption='" + b"<" * size + b"'>"
+    yield "openings", head + b"<p>x</p>" + b"<script " * (size // 16) + b"<!-- " * (size // 10)
     yield "names", head + b"<div class='" + b"credit-" * (size // 7) + b"'><img src=/x.jpg><p>Photo by</p></div>"
     yield "white space", head + b"<figure><img src=/a.jpg><figcaption>Foto:" + b" \xc2\xa0" * (size // 3) + b"x"
     yield "initials", head + b"<p class=byline>By " + b"A. " * (size // 3)
