@@ -79,6 +79,9 @@ def _with_rederived(
         found = rederive(archive, pool, shown)
     notes = [f"{found.same} articles came out the same when their pages were read again"]
     notes += [f"{n} articles need extractor {identity}, which this is not" for identity, n in found.others.items()]
+    if found.images:
+        notes.append(f"{found.images} images were read alike again")
+    notes += [f"{n} images need reader {identity}, which this is not" for identity, n in found.readers.items()]
     if found.unread:
         notes.append(f"{found.unread} pages stand in a segment that another machine still writes")
     damaged = [Finding(kind="damaged", where=where, message=words) for where, words in found.differing]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Row, distinct, func, or_, select
+from sqlalchemy import Row, distinct, func, literal, or_, select, tuple_
 
 from schemas.errors import InvalidValue
 from schemas.images import BANDS, MAX_DISTANCE, bands, distance, near_bands, parse_hash
@@ -56,6 +56,12 @@ class Images(Queries):
         query = select(*_COLUMNS).order_by(images.c.capture_id, images.c.reader)
         for row in self._connection.execute(query.execution_options(yield_per=BATCH)):
             yield ImageRow(*tuple(row))
+
+    def after(self, capture_id: str, reader: str, limit: int) -> list[ImageRow]:
+        """The readings behind this one, by capture and reader."""
+        place = tuple_(images.c.capture_id, images.c.reader) > tuple_(literal(capture_id), literal(reader))
+        query = select(*_COLUMNS).where(place).order_by(images.c.capture_id, images.c.reader).limit(limit)
+        return self._list(query)
 
     def newest(self, url: str) -> ImageRow | None:
         """What was read in the newest readable capture of the image at an address."""

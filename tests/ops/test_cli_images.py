@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,3 +85,19 @@ def test_what_an_older_extractor_made_stays_beside_what_todays_makes(
     again = pictured("show", old["id"], "--versions", "--json").done().values
     assert [value["log_index"] for value in again] == [value["log_index"] for value in both]
     intact(pictured)
+
+
+def test_rederiving_reads_images_again_and_tells_what_differs(
+    pictured: Pressmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictured("crawl", "--until-idle").done()
+    assert "1 images were read alike again" in pictured("audit", "--rederive").done().err
+    with sqlite3.connect(pictured.archive / "catalog.sqlite") as raw:
+        assert raw.execute("UPDATE images SET reading = replace(reading, '\"raw\":\"', '\"raw\":\"x')").rowcount == 1
+    raw.close()
+    pictured("audit", "--full").done()  # it still reads as a reading
+    ended = pictured("audit", "--rederive")
+    assert ended.code == 1
+    assert "reading its bytes again gives another reading" in ended.out
+    monkeypatch.setattr(ingest.images, "READER", replace(ingest.images.READER, version="999"))
+    assert "1 images need reader" in pictured("audit", "--rederive").done().err

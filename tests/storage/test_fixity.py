@@ -358,9 +358,12 @@ def test_a_changed_row_of_a_record_is_named(archive: Archive, column: str, value
     assert column in found[f"record {wanted}"]
 
 
+@pytest.mark.parametrize("which", ["first", "last of a file"])
 @pytest.mark.parametrize("column", ["offset", "length"])
-def test_a_row_that_points_beside_its_record_is_found(archive: Archive, column: str) -> None:
+def test_a_row_that_points_beside_its_record_is_found(archive: Archive, column: str, which: str) -> None:
     row = next(r for r in rows(archive) if r.type == "response")
+    if which == "last of a file":
+        row = [r for r in rows(archive) if r.segment == row.segment][-1]
     sql(archive, f'UPDATE records SET "{column}" = "{column}" + 1 WHERE record_id = ?', row.record_id)
     assert not audit(archive).ok
 
