@@ -47,7 +47,7 @@ from schemas.urls import normalize
 
 EXTRACTOR: Final = Extractor(
     name="pressmark",
-    version="5",
+    version="6",
     settings={
         "body": "likeness-then-jsonld-then-trafilatura",
         "deduplicate": False,

@@ -74,7 +74,7 @@ _RUNS: Final = {
     "print": "hide",
     "no": "print",
 }
-_AWAY_RUNS: Final = re.compile(rf"\b(?:{'|'.join(f'{first} (?:{rest})' for first, rest in _RUNS.items())})\b")
+_RUNS_GO_ON: Final = {first: re.compile(rf"(?:{rest})\b") for first, rest in _RUNS.items()}
 _AUTHOR_WORD: Final = re.compile(r"author(?!i[tz])")  # authorbox, authorline, ... but neither authority nor authorize
 _ROLE_AWAY: Final = frozenset(
     ("navigation", "complementary", "banner", "contentinfo", "search", "dialog", "menu", "toolbar")
@@ -149,8 +149,16 @@ def _named_away(names: str) -> str | None:
         found = next((w for w in words if w in _AWAY or _AUTHOR_WORD.match(w)), None)
         if found is not None:
             return found
-    run = None if _RUN_WORDS.isdisjoint(words) else _AWAY_RUNS.search(" ".join(words))
-    return run.group(0) if run else None
+    return None if _RUN_WORDS.isdisjoint(words) else _away_run(words)
+
+
+def _away_run(words: Sequence[str]) -> str | None:
+    for place, word in enumerate(words):
+        if word in _RUN_WORDS:
+            rest = _RUNS_GO_ON[word].match(" ".join(words[place + 1 : place + 3]))
+            if rest is not None:
+                return f"{word} {rest.group(0)}"
+    return None
 
 
 def _is_plain(token: str) -> bool:
@@ -161,7 +169,7 @@ def _parts_of(tokens: Sequence[str]) -> list[str]:
     """The words of tokens, of which some are written in one."""
     words: list[str] = []
     for token in tokens:
-        if _is_plain(token):
+        if token.isdecimal() or _is_plain(token):
             words.append(token)
         elif token:
             words += _words_in(token)
@@ -189,7 +197,7 @@ class _Walk:
         self.link_chars = 0
         self.bold_chars = 0
         self.holders: list[HtmlElement] = []
-        self.away: list[tuple[HtmlElement, str]] = []
+        self.away: tuple[tuple[HtmlElement, str], ...] = ()  # one object for all blocks of the same parts
         self.links = 0
         self.bolds = 0
 
@@ -215,7 +223,7 @@ class _Walk:
                         tag=_tag_of(self.holders),
                         link_chars=self.link_chars,
                         bold_chars=self.bold_chars,
-                        away=tuple(self.away),
+                        away=self.away,
                     )
                 )
             self.buffer = []
@@ -298,7 +306,7 @@ def _start(walk: _Walk, element: HtmlElement, tag: str) -> None:
     if reason and tag not in ("html", "body", "article", "main"):
         if not block:
             walk.flush()
-        walk.away.append((element, reason))
+        walk.away = (*walk.away, (element, reason))
     if tag == "a":
         walk.links += 1
     elif tag in ("b", "strong"):
@@ -316,7 +324,7 @@ def _end(walk: _Walk, element: HtmlElement, tag: str) -> None:
     if walk.away and walk.away[-1][0] is element:
         if tag not in _BLOCK:
             walk.flush()
-        walk.away.pop()
+        walk.away = walk.away[:-1]
     if tag == "a":
         walk.links -= 1
     elif tag in ("b", "strong"):

@@ -191,39 +191,41 @@ def plausible(value: str, captured: datetime) -> bool:
     return date.fromisoformat(value[:10]) <= (captured + AHEAD_DATE).date()
 
 
-def choose(candidates: Iterable[Candidate], captured: datetime) -> tuple[str, Candidate] | None:
+def choose(
+    candidates: Iterable[Candidate], captured: datetime, in_words: Iterable[Candidate] = ()
+) -> tuple[str, Candidate] | None:
     """The first plausible candidate, made finer by later ones that agree with it; read no further than needed.
 
     A date alone yields to an instant of the same day; `Z` yields to an offset with the same wall clock, for a local
-    time labelled UTC is the commonest fault of date fields.
+    time labelled UTC is the commonest fault of date fields. `in_words` follow where no instant was found: words have no
+    zone.
     """
-    usable = (
-        (v, c)
-        for c in candidates
-        if (v := normalise(c.raw) or (from_words(c.raw) if c.source == "dom" else None)) and plausible(v, captured)
-    )
-    value, best = next(usable, (None, None))
-    if value is None or best is None:
-        return None
-    for other, candidate in usable if _may_be_finer(value) else ():
-        finer = precision(other) > precision(value) and _same_day(other, value)
-        relabelled = (
-            value.endswith("Z")
-            and precision(other) == 2
-            and not other.endswith("Z")
-            and other[:19] == value[:19]
-            and not other.endswith("+00:00")
-        )
-        if finer or relabelled:
-            value, best = other, candidate
-            if not _may_be_finer(value):
-                break
-    return value, best
+    found = _finest(None, candidates, captured)
+    if found is None or precision(found[0]) < _ZONED:
+        found = _finest(found, in_words, captured)
+    return found
 
 
-def _may_be_finer(value: str) -> bool:
-    """False for an instant with an offset of its own: nothing that is said later makes it finer."""
-    return precision(value) < 2 or value.endswith("Z")
+_ZONED: Final = 2
+
+
+def _finest(
+    found: tuple[str, Candidate] | None, candidates: Iterable[Candidate], captured: datetime
+) -> tuple[str, Candidate] | None:
+    for candidate in candidates:
+        value = normalise(candidate.raw) or (from_words(candidate.raw) if candidate.source == "dom" else None)
+        if value is not None and plausible(value, captured) and (found is None or _is_finer(value, found[0])):
+            found = value, candidate
+            if precision(value) == _ZONED and not value.endswith("Z"):
+                break  # nothing that is said later makes it finer
+    return found
+
+
+def _is_finer(other: str, value: str) -> bool:
+    if precision(other) > precision(value):
+        return _same_day(other, value)
+    zoned = precision(other) == _ZONED and not other.endswith(("Z", "+00:00"))
+    return zoned and value.endswith("Z") and other[:19] == value[:19]
 
 
 def _same_day(finer: str, coarser: str) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -81,7 +80,7 @@ class Page:
     text: str
     tree: HtmlElement
     elements: tuple[HtmlElement, ...]  # every element in page order: held, so that lxml makes each but once
-    tags: Mapping[str, Sequence[HtmlElement]]  # the same by tag
+    tags: Mapping[str, Sequence[HtmlElement]]  # those of `INDEXED` by tag
     marks: Marks
 
 
@@ -113,7 +112,7 @@ def parse(*, body: bytes, url: str, content_type: str | None) -> Page:
         text=text,
         tree=tree,
         elements=elements,
-        tags=_by_tag(elements),
+        tags=_by_tag(tree),
         marks=Marks(elements, None if charset.startswith("utf-16") else lower),
     )
 
@@ -210,10 +209,13 @@ def _elements(tree: HtmlElement) -> tuple[HtmlElement, ...]:
     return elements
 
 
-def _by_tag(elements: Sequence[HtmlElement]) -> Mapping[str, Sequence[HtmlElement]]:
-    """Elements by tag, so that none of them is looked for in the whole tree; none for what the page has not."""
-    found: defaultdict[str, list[HtmlElement]] = defaultdict(list)
-    for element in elements:
+#: What several steps look for in the whole page: found in one pass.
+INDEXED: Final = ("title", "meta", "link", "script", "h1", "h2", "footer")
+
+
+def _by_tag(tree: HtmlElement) -> Mapping[str, Sequence[HtmlElement]]:
+    found: dict[str, list[HtmlElement]] = {tag: [] for tag in INDEXED}
+    for element in tree.iter(*INDEXED):
         found[element.tag].append(element)
     return found
 

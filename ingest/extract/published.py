@@ -76,7 +76,8 @@ def dates_found(sources: Sources, captured: datetime, head: HtmlElement | None) 
     if not published:
         published = list(_date_candidates(sources, "dateCreated", ()))
     modified = list(_date_candidates(sources, "dateModified", _MODIFIED))
-    first = dates.choose(chain(published, _shown_dates(sources.page.tree, head)), captured)
+    near = tuple(_around(head))
+    first = dates.choose(chain(published, _shown_times(near)), captured, in_words=_shown_words(near))
     last = dates.choose(modified, captured)
     return _dated(first), _dated(last)
 
@@ -120,14 +121,15 @@ _DATED: Final = re.compile(r"date|time|creat|posted|publi|meta|stamp|datum|fecha
 _NEAR: Final = 160
 
 
-def _shown_dates(tree: HtmlElement, head: HtmlElement | None) -> Iterator[dates.Candidate]:
-    """`time` elements, then dates in words, near the headline."""
-    near = list(_around(tree, head))
+def _shown_times(near: Sequence[HtmlElement]) -> Iterator[dates.Candidate]:
     for element in near:
         if element.tag == "time" and not _CHANGED.search(class_words(element)):
             raw = element.get("datetime") or clean(element.text_content())
             if raw:
                 yield dates.Candidate(raw=raw, source="dom", path=path_of(element))
+
+
+def _shown_words(near: Sequence[HtmlElement]) -> Iterator[dates.Candidate]:
     for element in near:
         if len(element) <= 3 and _DATED.search(class_words(element)):
             raw = clean(element.text_content())
@@ -135,7 +137,8 @@ def _shown_dates(tree: HtmlElement, head: HtmlElement | None) -> Iterator[dates.
                 yield dates.Candidate(raw=raw, source="dom", path=path_of(element))
 
 
-def _around(tree: HtmlElement, head: HtmlElement | None) -> Iterator[HtmlElement]:
+def _around(head: HtmlElement | None) -> Iterator[HtmlElement]:
+    """Elements near the headline that may show a date."""
     if head is None:
         return
     root: HtmlElement = head

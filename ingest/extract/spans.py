@@ -297,7 +297,7 @@ class Finder:
         self._shown: str | None = None  # all that the page shows
         self._whole: _Plain | None = None  # the same with the place of each piece
         self._entities: dict[int, str] | None = None  # how the page writes some characters
-        self._cursor = 0  # bytes: the end of the last place found
+        self._cursor = max(0, self._lower.find(b"<body"))  # bytes: the end of the last place found
         self._first = 0  # likewise of the first
 
     def find(self, raw: str | None, *, via: str) -> Span | None:

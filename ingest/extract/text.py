@@ -313,12 +313,12 @@ def _away(blocks: Sequence[Block], votes: Sequence[bool]) -> list[str | None]:
             total += len(block.text)
             for name in {_name(e) for e, _reason in block.away} if block.away else ():
                 held[name] = held.get(name, 0) + len(block.text)
-    verdicts: dict[tuple[tuple[HtmlElement, str], ...], str | None] = {(): None}  # many blocks stand in the same parts
+    verdicts: dict[int, str | None] = {id(()): None}  # many blocks stand in the same parts, told by one object
     for block in blocks:
-        if block.away not in verdicts:
+        if id(block.away) not in verdicts:
             reasons = (why for e, why in block.away if why in NEVER or held.get(_name(e), 0) <= PARDON * total)
-            verdicts[block.away] = next(reasons, None)
-    return [verdicts[b.away] for b in blocks]
+            verdicts[id(block.away)] = next(reasons, None)
+    return [verdicts[id(b.away)] for b in blocks]
 
 
 def _name(element: HtmlElement) -> str:

@@ -161,3 +161,15 @@ def test_strings_with_entities_at_their_ends_have_places(quote: str) -> None:
     places = [finder.find(text, via="html") for text in ("Nine ports", raw, raw)]
     assert all(place is not None for place in places)
     assert len({place.start for place in places if place is not None}) == 3
+
+
+def test_a_headline_has_its_place_in_the_page_before_that_in_its_head() -> None:
+    body = "<html><head><title>Harbour talks</title></head><body class=a><h1>Harbour talks</h1><p>Words</p>"
+    data = body.encode()
+    span = Finder(data, body, "utf-8").find("Harbour talks", via="html")
+    assert span is not None
+    assert span.start > body.index("<h1>")
+    only = body.replace("<h1>Harbour talks</h1>", "").encode()
+    span = Finder(only, only.decode(), "utf-8").find("Harbour talks", via="html")
+    assert span is not None
+    assert span.start == only.index(b"Harbour")
