@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ingest.align import LONG, SEED, Passage, covered, passages
+from ingest.align import LONG, SEED, Passage, Run, covered, passages
 from ingest.trace.answers import Cluster, Match, Part, Span, TraceResult
 from ingest.trace.claims import claims
 from storage.archive import Archive
@@ -222,37 +222,33 @@ def _matches(found: _Found, fragment: Normalised, names: Mapping[str, str]) -> I
     whole, length = normalise(found.text), len(fragment.letters)
     share, longest = covered(runs, length), max(run.length for run in runs)
     kind = "exact" if longest == length else "edited" if share >= EDITED else "part"
-    pairs = [
-        (*fragment.span(run.start, run.end), *whole.span(run.other, run.other + run.length)) for run in runs
-    ]
     for row in found.rows:
         article = json.loads(row.block)
-        spans = tuple(
-            Span(start=a, end=b, text_start=c, text_end=d, parts=tuple(_parts(article, fragment, whole, a, b, c, d)))
-            for a, b, c, d in pairs
-        )
+        spans = tuple(_span(run, article, fragment, whole) for run in runs)
         outlet = names.get(row.outlet_id, row.outlet_id)
         yield Match(version=row, outlet=outlet, covered=share, longest=longest, kind=kind, spans=spans)
 
 
-def _parts(
-    article: dict[str, Any], fragment: Normalised, text: Normalised, start: int, end: int, low: int, high: int
-) -> Iterator[Part]:
-    """An aligned span paragraph by paragraph."""
+def _span(run: Run, article: dict[str, Any], fragment: Normalised, text: Normalised) -> Span:
+    start, end = fragment.span(run.start, run.end)
+    text_start, text_end = text.span(run.other, run.other + run.length)
+    parts = tuple(_parts(run, article, fragment, text))
+    return Span(start=start, end=end, text_start=text_start, text_end=text_end, parts=parts)
+
+
+def _parts(run: Run, article: dict[str, Any], fragment: Normalised, text: Normalised) -> Iterator[Part]:
+    """A run paragraph by paragraph. Counted in letters: a character of several may be shared in part."""
     at = 0
-    ours = int(fragment.positions.searchsorted(start))  # letters before the span, on either side
-    theirs = int(text.positions.searchsorted(low))
     for number, paragraph in enumerate(article["paragraphs"]):
-        first, last = max(low, at), min(high, at + len(paragraph))
+        begin, behind = (int(n) for n in text.positions.searchsorted((at, at + len(paragraph))))
+        first, last = max(run.other, begin), min(run.other + run.length, behind)
         if first < last:
-            a = ours + int(text.positions.searchsorted(first)) - theirs
-            b = ours + int(text.positions.searchsorted(last)) - theirs
-            if a < b:
-                begin, stop = fragment.span(a, b)
-                yield Part(
-                    start=max(begin, start), end=min(stop, end), paragraph=number, paragraph_start=first - at,
-                    paragraph_end=last - at, bytes=_bytes(article, number),
-                )  # fmt: skip
+            start, end = fragment.span(run.start + first - run.other, run.start + last - run.other)
+            low, high = text.span(first, last)
+            yield Part(
+                start=start, end=end, paragraph=number, paragraph_start=low - at, paragraph_end=high - at,
+                bytes=_bytes(article, number),
+            )  # fmt: skip
         at += len(paragraph) + 2
 
 

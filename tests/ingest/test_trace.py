@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,24 @@ def test_a_character_reference_without_its_end_moves_no_span(small: Archive) -> 
     (span,) = match.spans
     assert text[span.text_start : span.text_end] == text[span.start : span.end]
     assert letters(text[span.start : span.end]) == letters(text)
+
+
+def test_a_character_of_several_letters_may_be_shared_in_part(small: Archive) -> None:
+    """A fragment that begins or ends within a ligature, as its letters have it."""
+    article = tuple(paragraph.replace("a", "\ufb03").replace("e", "\u00e6") for paragraph in prose(4))
+    keep(small, "/ligatures", page(4), paragraphs=article)
+    text = article_text(version_of(small, "/ligatures"))
+    whole = letters(text)
+    for start in range(0, len(whole) - 150, 7):
+        fragment = whole[start : start + 150]
+        (match,) = trace(small, fragment).matches
+        assert match.covered == 1.0
+        parts = [part for span in match.spans for part in span.parts]
+        assert (parts[0].start, parts[-1].end) == (0, 150)
+        assert all(before.end == part.start for before, part in pairwise(parts))
+        for part in parts:
+            held = letters(article[part.paragraph][part.paragraph_start : part.paragraph_end])
+            assert fragment[part.start : part.end] in held
 
 
 def test_the_best_comes_first_and_the_earliest_among_equals(small: Archive) -> None:
