@@ -12,15 +12,7 @@ def coverage(archive: ArchiveDir = None, json: AsJson = False) -> None:
     table: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     with opened(archive) as (opened_archive, _), opened_archive.catalog.read() as tx:
         for row in tx.captures.tallies():
-            if row.kind == "attempt":
-                reason = row.ending
-            elif row.wall:
-                reason = row.wall
-            elif row.ending != "complete":
-                reason = f"cut ({row.ending})"
-            else:
-                reason = f"HTTP {row.status}"
-            table[row.outlet_id or "-", row.role][reason] += row.count
+            table[row.outlet_id or "-", row.role][row.reason] += row.count
     for (outlet, role), reasons in sorted(table.items()):
         if json:
             emit({"outlet": outlet, "role": role, "endings": dict(reasons)})

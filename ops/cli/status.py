@@ -8,12 +8,15 @@ from ops.cli.common import ArchiveDir, AsJson, emit, opened, tell
 from schemas.instants import from_micros, rfc3339, to_micros
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ops.settings import Settings
     from storage.archive import Archive
+    from storage.catalog.values import TallyRow
 
 
 def status(archive: ArchiveDir = None, json: AsJson = False) -> None:
-    """Outlets, captures, articles, log and segments, counted."""
+    """Outlets, captures by how they ended, articles, log and segments, counted."""
     from ops.wiring import anchor_settings
     from storage.anchoring import states
 
@@ -41,6 +44,7 @@ def _counted(opened_archive: Archive, settings: Settings) -> dict[str, Any]:
             "log": {"origin": opened_archive.settings.origin, "entries": state.next_index, "published": state.size},
             "outlets": len(tx.outlets.all()),
             "captures": tx.captures.count(),
+            "endings": _endings(tx.captures.tallies()),
             "articles": tx.articles.count(),
             "items": tx.frontier.counts(),
             "segments": {s: sum(1 for row in segments if row.state == s) for s in ("open", "sealed", "lost")},
@@ -52,6 +56,15 @@ def _counted(opened_archive: Archive, settings: Settings) -> dict[str, Any]:
         }
 
 
+def _endings(tallies: Sequence[TallyRow]) -> dict[str, dict[str, int]]:
+    """How many captures and attempts of each outlet ended for which reason; `-` for those of none."""
+    found: dict[str, dict[str, int]] = {}
+    for row in tallies:
+        reasons = found.setdefault(row.outlet_id or "-", {})
+        reasons[row.reason] = reasons.get(row.reason, 0) + row.count
+    return {outlet: dict(sorted(reasons.items())) for outlet, reasons in sorted(found.items())}
+
+
 def _print(value: dict[str, Any], *, due_now: bool, mirrored: bool) -> None:
     tell(f"archive     {value['archive']}")
     log = value["log"]
@@ -60,6 +73,8 @@ def _print(value: dict[str, Any], *, due_now: bool, mirrored: bool) -> None:
         tell(f"{service['kind']:<11} {service['name']}: {_service(service)}")
     tell(f"outlets     {value['outlets']}")
     tell(f"captures    {value['captures']}; {value['pending_extraction']} wait to be read")
+    for outlet, reasons in value["endings"].items():
+        tell(f"  {outlet}: " + ", ".join(f"{n} {reason}" for reason, n in reasons.items()))
     tell(f"articles    {value['articles']}")
     tell("known URLs  " + (", ".join(f"{n} {s}" for s, n in sorted(value["items"].items())) or "none"))
     one = " (one local copy until sealed)" if value["segments"]["open"] else ""

@@ -63,6 +63,15 @@ class TallyRow:
     wall: str | None
     count: int
 
+    @property
+    def reason(self) -> str:
+        """How they ended, in one word or two: an attempt's ending, the wall, what cut the answer, or its status."""
+        if self.kind == "attempt":
+            return self.ending
+        if self.wall:
+            return self.wall
+        return f"HTTP {self.status}" if self.ending == "complete" else f"cut ({self.ending})"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtractionRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -107,6 +108,11 @@ def test_broken_pages_cost_nothing_but_themselves(archive: Pressmark, room: News
     endings = coverage(archive, "article")
     assert sum(endings.values()) >= len(names)
     assert {"HTTP 500", "HTTP 503", "HTTP 404", "HTTP 301"} <= endings.keys()
+    (outlet,) = archive("outlet", "list", "--json").done().values
+    (status,) = archive("status", "--json").done().values
+    assert {"HTTP 200", "cut (disconnect)", "no-response", *endings} <= status["endings"][outlet["id"]].keys()
+    assert sum(map(sum, (reasons.values() for reasons in status["endings"].values()))) == status["captures"]
+    assert re.search(rf"  {re.escape(outlet['id'])}: .*[0-9]+ HTTP 500", archive("status").done().out)
     intact(archive)
 
 
@@ -116,7 +122,9 @@ def test_a_dead_host_is_an_attempt(archive: Pressmark) -> None:
     assert "no answer" in added.err or "robots" in added.err
     ended = archive("crawl", "--until-idle").done()
     assert "captured: nothing" in ended.out
-    assert archive("status", "--json").done().values[0]["captures"] > 0, "an attempt is kept too"
+    (status,) = archive("status", "--json").done().values
+    assert status["captures"] > 0, "an attempt is kept too"
+    assert {reason for reasons in status["endings"].values() for reason in reasons} == {"refused"}
     intact(archive)
 
 
