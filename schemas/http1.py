@@ -70,7 +70,10 @@ class ResponseView:
     def get(self, name: str) -> str | None:
         """The first value of a header, by case-insensitive name, or None."""
         wanted = name.lower()
-        return next((value for key, value in self.headers if key.lower() == wanted), None)
+        for key, value in self.headers:
+            if key.lower() == wanted:
+                return value
+        return None
 
     def all(self, name: str) -> list[str]:
         """Every value of a header, by case-insensitive name."""
@@ -442,15 +445,18 @@ def _parse_headers(head: bytes) -> tuple[tuple[str, str], ...]:
         if line[:1] in (" ", "\t"):
             if fields:
                 name, value = fields[-1]
-                fields[-1] = (name, f"{value} {line.strip()}".strip())
+                more = line.strip(" \t")
+                fields[-1] = (name, f"{value} {more}".strip(" \t"))
             continue
         name, colon, value = line.partition(":")
-        if colon and name.strip():
+        if colon and name.strip(" \t"):
             fields.append((name.strip(" \t"), value.strip(" \t")))
     return tuple(fields)
 
 
 def _tokens(values: list[str]) -> list[str]:
     """The elements of a comma-separated list field, lower case, without parameters."""
-    elements = (element.split(";")[0].strip().lower() for value in values for element in value.split(","))
+    if not values:
+        return []
+    elements = (element.split(";")[0].strip(" \t").lower() for value in values for element in value.split(","))
     return [element for element in elements if element]

@@ -45,7 +45,7 @@ class Head:
     def values(self, name: bytes) -> list[bytes]:
         """The elements of a comma-separated field, lower case, without parameters, empty ones left out."""
         parts = (part for key, value in self.fields if key == name for part in value.split(b","))
-        return [element for part in parts if (element := part.split(b";")[0].strip().lower())]
+        return [element for part in parts if (element := part.split(b";")[0].strip(b" \t").lower())]
 
     @property
     def keeps_alive(self) -> bool:
@@ -164,9 +164,12 @@ class Framer:
         whole = self.ending is Ending.COMPLETE and not self.excess and framed
         return whole and self.head is not None and self.head.keeps_alive and not self.head.tolerant
 
-    def feed(self, data: bytes) -> bool:
-        """Take bytes from the socket; whether the response has ended."""
-        self._data += data
+    def feed(self, data: bytes | bytearray) -> bool:
+        """Take bytes from the socket (a bytearray for good); whether the response has ended."""
+        if not self._data and isinstance(data, bytearray):
+            self._data = data
+        else:
+            self._data += data
         while self.ending is None and self._step():
             pass
         if self.ending is None and self._at is not _At.HEAD and len(self._data) > self._cap:
