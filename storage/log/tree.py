@@ -234,10 +234,21 @@ class Log:
         is of another history, and where another one is. Nothing may be signed then.
         """
         with self._lock:
+            state, note = self._compared()
+            self._check(state, note)
+            for where, other in others:
+                self._check_other(state, where, other)
+
+    def _compared(self) -> tuple[LogState, bytes | None]:
+        """The catalog's state and the store's checkpoint, the checkpoint read first: another process may go on between
+        the two, and commits before it publishes, so that what it published is never ahead of what is read after it.
+        """
+        note = self._published_note()
+        state = self._state()
+        if note is None and state.checkpoint is not None:  # the first checkpoint may have come just now
+            note = self._published_note()
             state = self._state()
-            self._check(state, self._published_note())
-            for where, note in others:
-                self._check_other(state, where, note)
+        return state, note
 
     def _check_other(self, state: LogState, where: str, note: Note) -> None:
         """A checkpoint of this log that stands elsewhere must be one of a tree that this one continues."""
