@@ -7,7 +7,7 @@ proportion to the fragment, not to the product of both. Which texts are worth co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,8 +24,6 @@ MIN_PART: Final = 10
 MAX_SHIFT: Final = 64
 #: Places of one piece in a text that are tried; a text that repeats itself more gains nothing.
 MAX_PLACES: Final = 16
-#: Letters of a fragment from which on the text's pieces are put in a table instead of being searched for.
-LONG: Final = 2000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,15 +88,12 @@ def _continues(before: Run, run: Run) -> bool:
 
 def _runs(fragment: str, text: str, known: Places | None) -> list[Run]:
     runs: list[Run] = []
-    if known is not None:
-        places, step = _lookup(known), STRIDE
-    else:
-        places, step = (_table(text), 1) if len(fragment) > LONG else (_search(text), STRIDE)
+    places = _places(text) if known is None else known
     at = done = 0
     while at <= len(fragment) - SEED:
         best: Run | None = None
         before = runs[-1] if runs else None
-        for other in places(fragment[at : at + SEED]):
+        for other in places.get(fragment[at : at + SEED], ())[:MAX_PLACES]:
             run = _extend(fragment, text, at, other, done)
             if best is None or _better(run, best, before):
                 best = run
@@ -106,7 +101,7 @@ def _runs(fragment: str, text: str, known: Places | None) -> list[Run]:
             runs.append(best)
             at = done = best.end
         else:
-            at += step
+            at += STRIDE
     return runs
 
 
@@ -119,32 +114,12 @@ def _better(run: Run, best: Run, before: Run | None) -> bool:
     return run.length > best.length
 
 
-def _lookup(places: Places) -> Callable[[str], Iterable[int]]:
-    return lambda piece: places.get(piece, ())[:MAX_PLACES]
-
-
-def _search(text: str) -> Callable[[str], Iterable[int]]:
-    """Where a piece stands in a text, by looking for it."""
-
-    def places(piece: str) -> Iterator[int]:
-        at = text.find(piece)
-        for _ in range(MAX_PLACES):
-            if at < 0:
-                return
-            yield at
-            at = text.find(piece, at + 1)
-
-    return places
-
-
-def _table(text: str) -> Callable[[str], Iterable[int]]:
-    """Where a piece stands in a text, at every STRIDE-th letter, from a table made once."""
-    table: dict[str, list[int]] = {}
-    for at in range(0, len(text) - SEED + 1, STRIDE):
-        found = table.setdefault(text[at : at + SEED], [])
-        if len(found) < MAX_PLACES:
-            found.append(at)
-    return lambda piece: table.get(piece, ())
+def _places(text: str) -> Places:
+    """Where each piece of a text stands in it, ascending."""
+    found: dict[str, list[int]] = {}
+    for at in range(len(text) - SEED + 1):
+        found.setdefault(text[at : at + SEED], []).append(at)
+    return found
 
 
 def _extend(fragment: str, text: str, at: int, other: int, floor: int) -> Run:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ingest.align import LONG, SEED, Passage, Run, covered, passages
+from ingest.align import SEED, Passage, Run, covered, passages
 from ingest.trace.answers import Cluster, Match, Part, Span, TraceResult
 from ingest.trace.claims import claims
 from storage.archive import Archive
@@ -122,7 +122,7 @@ class _Search:
         self._index, self._tx, self._value, self._limit = archive.traces, tx, value, limit
         self._seen: set[str] = set()  # digests of texts that were aligned
         self._found: list[_Found] = []
-        self._pieces = Pieces(value) if len(value) <= LONG else None
+        self._pieces = Pieces(value)
         self.common = 0
 
     def run(self) -> list[_Found]:
@@ -172,7 +172,7 @@ class _Search:
                 continue
             text = _text(blocks[row_ids[0]])
             other = letters(text)
-            found = passages(self._value, other, None if self._pieces is None else self._pieces.places(other))
+            found = passages(self._value, other, self._pieces.places(other))
             if convincing(found, len(self._value)):
                 some = True
                 rows = self._tx.articles.with_text(digest, self._limit)

@@ -22,6 +22,7 @@ from tests.support.archives import ARTICLE, START, add_outlet, exchange, setting
 
 pytestmark = pytest.mark.shared
 
+BOTH_AGREE = {"date": "agrees", "credit": "agrees"}
 #: Synthetic articles around the orphan's page.
 OTHERS = 100_000 if os.environ.get("PRESSMARK_LONG") else 3_000
 #: Characters of the fragments in other scripts.
@@ -85,7 +86,7 @@ def orphans_page(orphan: str) -> bytes:
 
 
 def test_the_orphan_finds_home(archive: Archive, shared: Path) -> None:
-    finds_home(archive, (shared / "seed" / "orphan.txt").read_text("utf-8"))
+    assert traced(archive, (shared / "seed" / "orphan.txt").read_text("utf-8")) == BOTH_AGREE
 
 
 @pytest.mark.slow
@@ -93,11 +94,11 @@ def test_the_orphan_finds_home_among_many(tmp_path: Path, shared: Path) -> None:
     orphan = (shared / "seed" / "orphan.txt").read_text("utf-8")
     with Stock(tmp_path, OTHERS) as stock:
         add_outlet(stock.archive)
-        finds_home(stock.archive, orphan)
+        assert traced(stock.archive, orphan) == BOTH_AGREE
 
 
-def finds_home(archive: Archive, orphan: str) -> None:
-    """Keep the orphan's page, trace the orphan: found, all of it aligned, and its claims agree."""
+def traced(archive: Archive, orphan: str) -> dict[str, str]:
+    """Keep the orphan's page and trace the orphan, which must be found and all aligned; the verdicts on its claims."""
     article = keep(archive, "/war", orphans_page(orphan))
     assert article is not None
     assert article.photos[0].photographers == ("Kostiantyn Liberov",)
@@ -109,7 +110,7 @@ def finds_home(archive: Archive, orphan: str) -> None:
     assert match.covered > 0.97, "all but the line with date and credit"
     aligned = sum(span.end - span.start for span in match.spans)
     assert aligned >= 0.99 * len(body.strip())
-    assert {claim.kind: claim.verdict for claim in result.claims} == {"date": "agrees", "credit": "agrees"}
+    return {claim.kind: claim.verdict for claim in result.claims}
 
 
 def test_thirty_characters_in_any_script_are_found(archive: Archive, shared: Path) -> None:
