@@ -7,10 +7,8 @@ even selection of the points, `make test-long` all of them.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,16 +29,6 @@ QUICK_RESTARTS = 2
 QUICK_RESTART_POINTS = 4
 #: Parts into which all points are dealt, so that several processes can share them.
 SHARES = 8
-MEMORY = Path("/dev/shm")
-
-
-@pytest.fixture(scope="module")
-def crasher() -> Iterator[Crasher]:
-    with Crasher() as running:
-        refusal = running.refusal()
-        if refusal is not None:
-            pytest.skip(refusal)
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +37,6 @@ def born(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("born")
     Archive.create(settings(folder)).close()
     return folder
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder, in memory where there is such a one: what a killed process wrote is there without any sync."""
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="pressmark-crash-") as name:
-        yield Path(name)
 
 
 @pytest.fixture

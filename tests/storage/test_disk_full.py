@@ -21,10 +21,10 @@ import pytest
 from ops.demo.server import PaperServer
 from schemas.errors import DiskError
 from tests.journeys.stage import Stage
-from tests.storage.test_crash import SHARES, born, crasher, fresh, place, spread, total, troubles
+from tests.storage.test_crash import SHARES, born, fresh, spread, total, troubles
 from tests.support.crash import Crash, Crasher, can_fail_calls, crawl
 
-__all__ = ["born", "crasher", "fresh", "place", "total"]  # fixtures
+__all__ = ["born", "fresh", "total"]  # fixtures
 
 #: Points at which `make test` lets the disk fail, for each kind of failure.
 QUICK = 6

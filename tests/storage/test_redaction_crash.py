@@ -7,10 +7,8 @@ even selection of the points, `make test-long` all of them.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,18 +27,8 @@ from tests.support.needles import Needles
 QUICK = 16
 #: Parts into which all points are dealt, so that several processes can share them.
 SHARES = 8
-MEMORY = Path("/dev/shm")
 #: The one sentence of each page that no other page shares.
 TEXT = "The ferry number 1, which islanders call"
-
-
-@pytest.fixture(scope="module")
-def crasher() -> Iterator[Crasher]:
-    with Crasher() as running:
-        refusal = running.refusal()
-        if refusal is not None:
-            pytest.skip(refusal)
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +45,6 @@ def born(tmp_path_factory: pytest.TempPathFactory) -> Path:
         build(archive, "news", Selection())
         archive.seal()
     return folder
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder, in memory where there is such a one: what a killed process wrote is there without any sync."""
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="pressmark-redaction-") as name:
-        yield Path(name)
 
 
 @pytest.fixture

@@ -18,15 +18,13 @@ import json
 import os
 import platform
 import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from schemas.captures import Context, Ending, Exchange
 from schemas.errors import PressmarkError
@@ -34,8 +32,7 @@ from storage.archive import Archive, StorageSettings
 from storage.recovery import recover
 from tests.support import logs
 from tests.support.archives import ARTICLE, OUTLET, START, add_outlet, exchange, page, read_article, settings, ticking
-
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.support.attendant import Attendant
 
 #: Calls that change what a disk holds, or make it durable, by architecture (arch/*/syscalls in Linux). `openat` counts
 #: where it makes a file.
@@ -174,26 +171,14 @@ STORIES: Final[dict[str, Callable[[Path, Announce], None]]] = {
 # -- the test's side -----------------------------------------------------------------------------------------------
 
 
-class Crasher:
+class Crasher(Attendant):
     """Tells stories in a process of its own. A context manager."""
 
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.crash"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._process as process:
-            assert process.stdin is not None
-            process.stdin.close()
+    module = "tests.support.crash"
 
     def refusal(self) -> str | None:
         """Why no story can be told here, in words; None where one can."""
-        answer = self._ask({"story": None})
+        answer = self.ask({"story": None})
         return answer["refusal"]
 
     def run(
@@ -211,16 +196,9 @@ class Crasher:
         Or `fail_at` that call (`once`), or it and all after it, with `error` (of `errno`), without being carried out.
         """
         fault = {"kill_at": kill_at, "fail_at": fail_at, "error": error, "once": once}
-        crash = Crash(**self._ask({"story": story, "folder": str(folder), "fault": fault}))
+        crash = Crash(**self.ask({"story": story, "folder": str(folder), "fault": fault}))
         assert not crash.trouble, crash.trouble
         return crash
-
-    def _ask(self, question: dict[str, Any]) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
 
 
 # -- the tracer's side ---------------------------------------------------------------------------------------------

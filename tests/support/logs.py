@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -25,8 +24,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -40,8 +38,8 @@ from storage.blobs import FolderStore
 from storage.catalog import Catalog
 from storage.log import Log, Signer, append, tree
 from storage.log.fsck import check_log
+from tests.support.attendant import Attendant
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 ORIGIN: Final = "pressmark.invalid/crash"
 NOW: Final = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 #: Below the folder of a log: its key, the newest checkpoint signed here, and what was promised.
@@ -180,33 +178,17 @@ def _steps(work: Work, tell: Callable[[str, Any], None]) -> Iterator[None]:
 # -- several at once -----------------------------------------------------------------------------------------------
 
 
-class Workers:
+class Workers(Attendant):
     """Does the works of several processes at once, each forked from one that has everything loaded. A context manager.
 
     A process that stops itself is woken after `pause` seconds.
     """
 
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.logs"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._process as process:
-            assert process.stdin is not None
-            process.stdin.close()
+    module = "tests.support.logs"
 
     def run(self, works: Sequence[Work], *, pause: float = 0.3) -> list[str]:
         """How each ended: `done`, `killed`, `woken` (it was stopped, and did its work). Fails where one failed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"works": [asdict(work) for work in works], "pause": pause}) + "\n")
-        self._process.stdin.flush()
-        ends: list[str] = json.loads(self._process.stdout.readline())
+        ends: list[str] = self.ask({"works": [asdict(work) for work in works], "pause": pause})
         trouble = [value for kind, value in told(Path(works[0].folder)) if kind == "trouble"]
         assert "failed" not in ends, trouble
         return ends

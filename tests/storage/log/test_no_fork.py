@@ -7,10 +7,8 @@ takes a few of them, `make test-long` every one: some 300 kills at calls that ch
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -31,7 +29,6 @@ from tests.support.archives import ARTICLE, START, exchange, page, settings, tic
 from tests.support.crash import Crasher
 from tests.support.logs import Work, Workers
 
-MEMORY = Path("/dev/shm")
 SLOW = pytest.mark.slow
 #: Kills that `make test` makes of each workload, spread evenly.
 QUICK = 4
@@ -39,16 +36,6 @@ QUICK = 4
 #: Entries that are there, those that each round adds, and how far apart `make test-long` kills. The first passes the
 #: end of a tile, the second makes two commits of the tree in one go, the third begins a log.
 WORKLOADS = {"end of a tile": (254, (3, 2), 1), "two commits": (250, (300,), 3), "first": (0, (1, 1), 3)}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder, in memory where there is such a one: what a killed process wrote is there without any sync."""
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="pressmark-log-") as name:
-        yield Path(name)
 
 
 @pytest.fixture
@@ -63,15 +50,6 @@ def fresh(place: Path) -> Callable[[int], Path]:
         return Path(shutil.copytree(base, folder))
 
     return make
-
-
-@pytest.fixture(scope="module")
-def crasher() -> Iterator[Crasher]:
-    with Crasher() as running:
-        refusal = running.refusal()
-        if refusal is not None:
-            pytest.skip(refusal)
-        yield running
 
 
 @pytest.fixture(scope="module")
