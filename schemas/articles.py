@@ -250,10 +250,17 @@ def text_sha256(paragraphs: Sequence[str]) -> str:
 
 def word_count(paragraphs: Sequence[str]) -> int:
     """Runs of word characters (Unicode), as a plain measure of length."""
-    return sum(len(_WORD.findall(p)) for p in paragraphs)
+    return sum(len(words_in(p)) for p in paragraphs)
+
+
+def words_in(text: str) -> list[str]:
+    """The runs of word characters (Unicode) of a text, in order."""
+    return text.translate(_APART).split() if text.isascii() else _WORD.findall(text)
 
 
 _WORD: Final = re.compile(r"\w+")
+# ASCII alone needs no expression: what is no word character becomes a space.
+_APART: Final = {code: " " for code in range(0x80) if not _WORD.match(chr(code))}
 
 
 def clean(text: str) -> str:

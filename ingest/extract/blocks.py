@@ -81,9 +81,9 @@ _ROLE_AWAY: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)  # not frozen: a page has hundreds, and freezing is most of their cost
 class Block:
-    """A run of text between two block boundaries."""
+    """A run of text between two block boundaries. Told by identity; never changed once made."""
 
     order: int
     text: str

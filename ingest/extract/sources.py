@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.extract.jsonld import LinkedData, text_value
 from ingest.extract.page import Page
-from schemas.articles import clean
+from schemas.articles import clean, words_in
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,4 +48,4 @@ def linked_values(sources: Sources, *names: str) -> Iterator[Found]:
 
 
 def words_of(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))
+    return " ".join(words_in(text.lower()))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Final, overload
 
@@ -19,9 +20,10 @@ import trafilatura
 from lxml import etree
 from lxml.html import HtmlElement
 
-from ingest.extract.blocks import CELLS, HEADINGS, Block
+from ingest.extract.blocks import CELLS, HEADINGS, NAMES_KEPT, Block
 from ingest.extract.names import looks_like_person
 from ingest.extract.pointers import is_link_alone, is_pointer
+from schemas.articles import words_in
 
 # Its warnings tell of pages that gave nothing: that is an answer here, not news.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
@@ -42,7 +44,6 @@ LONG: Final = 80
 LEAST: Final = 12
 #: Characters from which on agreement with the JSON-LD articleBody outweighs the names of parts: no chance likeness.
 SURE: Final = 40
-_WORDS: Final = re.compile(r"\w+")
 _BODY_NAME: Final = re.compile(
     r"article[-_]*(?:body|content|text|copy)|story[-_]*(?:body|content|text)|body[-_]*(?:copy|text|content)|"
     r"(?:entry|post|news|page|main)[-_]*(?:content|body|text)|articulo[-_]*(?:cuerpo|texto)|artikel[-_]*(?:text|body|inhalt)|"
@@ -61,7 +62,7 @@ class Body:
 
 def key_of(text: str) -> str:
     """A text by its words alone, for comparing."""
-    return " ".join(_WORDS.findall(text.lower()))
+    return " ".join(words_in(text.lower()))
 
 
 # What is cut from trafilatura's copy of a page: it holds no text, or none that it or `blocks` would take.
@@ -428,7 +429,12 @@ def _without_pull_quotes(chosen: Sequence[Block]) -> list[Block]:
 
 def _is_quote(block: Block) -> bool:
     around = (block.element, *islice(block.element.iterancestors(), 2))
-    return any(e.tag in ("blockquote", "aside", "q") or _QUOTE_NAME.search(e.get("class") or "") for e in around)
+    return any(e.tag in ("blockquote", "aside", "q") or _names_quote(e.get("class") or "") for e in around)
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def _names_quote(names: str) -> bool:
+    return _QUOTE_NAME.search(names) is not None
 
 
 _LETTER: Final = re.compile(r"[^\W\d_]")

@@ -36,6 +36,7 @@ from schemas.articles import (
     text_of,
     text_sha256,
     word_count,
+    words_in,
 )
 from schemas.errors import InvalidValue
 
@@ -164,6 +165,11 @@ def test_text_digest_is_over_paragraphs_and_blank_lines() -> None:
     assert text_of(["e\u0301", "b"]) == "é\n\nb"
     assert text_sha256(["One.", "Two words."]) == "e2ba8e728384ac3ccae27f0bc0f83c410d1e6764b5ad497216de7b429f3fb361"
     assert word_count(["One.", "Two words."]) == 3
+
+
+@given(st.text(st.characters(max_codepoint=0x7F)) | st.text())
+def test_words_are_the_runs_of_word_characters(text: str) -> None:
+    assert words_in(text) == re.findall(r"\w+", text)
 
 
 @pytest.mark.parametrize(
