@@ -390,7 +390,7 @@ def _choose(
     chosen: list[Block] = []
     for i in inside:
         block, key = blocks[i], keys[i]
-        sure = in_ld[i] and len(key) >= SURE
+        sure = (in_ld[i] and len(key) >= SURE) or (bool(chosen) and _is_quoted_post(block))
         if (not _LETTER.search(key) and block.tag not in CELLS) or _is_title(key, block, titles):
             continue
         if is_link_alone(block) or (not sure and (away[i] is not None or is_pointer(block))):
@@ -399,6 +399,15 @@ def _choose(
         if votes[i] or sure or yes > no or block.tag in HEADINGS or _is_crosshead(block):
             chosen.append(block)
     return _trim(_headings_with_text(_without_pull_quotes(chosen)))
+
+
+# Networks whose embeds hold the words of the post; those of others hold links and a frame.
+_POSTS: Final = frozenset(("tweet", "twitter"))
+
+
+def _is_quoted_post(block: Block) -> bool:
+    """A post that the article quotes word for word: a quotation in the page itself, within no other part set aside."""
+    return len(block.away) == 1 and block.away[0][0].tag == "blockquote" and block.away[0][1] in _POSTS
 
 
 _CROSSHEAD: Final = re.compile(

@@ -45,7 +45,9 @@ def article(
         "<div class=newsletter-signup><p>Never miss a tide, a treaty or a storm again in your inbox.</p></div>",
         "<aside class=factbox><h3>In brief</h3><p>Nine ports, two pilots and a treaty, told in a box.</p></aside>",
         "<figure><img src=/a.jpg><figcaption>Delegates on the quay. Photo: A. Lens</figcaption></figure>",
-        "<blockquote class=twitter-tweet><p>Nine ports and no pilot, what a week it was</p>&mdash; A</blockquote>",
+        "<blockquote class=instagram-media><p><a href=/p>View this post</a></p>A post shared by A</blockquote>",
+        "<aside class=related><blockquote class=twitter-tweet><p>Nine ports and no pilot</p></blockquote></aside>",
+        "<div class=twitter-timeline><p>Nine ports and no pilot, what a week it was for the harbour</p></div>",
     ],
 )  # fmt: skip
 def test_lines_that_are_no_text(line: str) -> None:
@@ -62,6 +64,8 @@ def test_lines_that_are_no_text(line: str) -> None:
          ["The first port agreed on Monday.", "The second did so a day later."]),
         ("<blockquote><p>We shall not sign what we have not read, and we have read none of it.</p></blockquote>",
          ["We shall not sign what we have not read, and we have read none of it."]),
+        ("<blockquote class=twitter-tweet><p>Nine ports and no pilot, what a week it was</p>&mdash; A</blockquote>",
+         ["Nine ports and no pilot, what a week it was", "— A"]),
         ("<p>The text lies at <a href=/t>www.harbour.example/treaty</a></p>",
          ["The text lies at www.harbour.example/treaty"]),
         ("<p>He said:<br>nothing was agreed so far.</p>", ["He said:", "nothing was agreed so far."]),
