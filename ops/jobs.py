@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import DiskError, LeaseLost, PressmarkError, StoreError
@@ -61,12 +62,16 @@ async def keep_house(archive: Archive) -> None:
         return
 
 
-async def serve_due(crawler: Crawler) -> None:
-    """Serve every outlet that has something due and is not being served."""
+async def serve_due(crawler: Crawler, start: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
+    """Serve every outlet that has something due and is not being served.
+
+    `start` begins each as a job of its own: one that fails is told of at once, and none goes on unseen.
+    """
     with crawler.archive.catalog.read() as tx:
         outlets = [o for o in tx.outlets.all() if o.state == "active"]
         due = [o for o in outlets if (at := tx.frontier.next_due([o.id])) is not None and at <= crawler.now()]
-    await asyncio.gather(*(crawler.serve(outlet) for outlet in due))
+    for outlet in due:
+        start(partial(crawler.serve, outlet))
 
 
 def keep_mirror(archive: Archive, say: Callable[[str], None]) -> None:

@@ -36,14 +36,14 @@ class Jobs:
         self._running: set[asyncio.Task[None]] = set()
         self._trouble: list[Exception] = []
 
-    def start(self, job: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    def start(self, job: Callable[[], Awaitable[object]]) -> asyncio.Task[None]:
         """Begin a job; the task never fails."""
         task = asyncio.create_task(self._guarded(job))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
-    async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
+    async def _guarded(self, job: Callable[[], Awaitable[object]]) -> None:
         try:
             await job()
         except Exception as error:  # noqa: BLE001 - whatever it is ends the service, and is raised there
@@ -54,8 +54,8 @@ class Jobs:
             self._stopping.set()
 
     async def end(self) -> None:
-        """Wait for what is under way."""
-        if self._running:
+        """Wait for what is under way, and for what that begins."""
+        while self._running:
             await asyncio.wait(self._running)
 
     def raise_trouble(self) -> None:
@@ -77,7 +77,7 @@ async def serve(archive: Archive, settings: Settings, pool: ExtractPool, say: Ca
     running: dict[str, asyncio.Task[None]] = {}
 
     async def look() -> None:
-        jobs.start(lambda: serve_due(crawler))
+        jobs.start(lambda: serve_due(crawler, jobs.start))
 
     async def keep() -> None:
         if not keeping or keeping[-1].done():  # what takes longer than its interval is not begun twice

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final
 
 from ingest import frontier
 from ingest.batches import Batcher
@@ -82,13 +82,15 @@ class Crawler:
     # -- the rounds ------------------------------------------------------------------------------------------------
 
     async def crawl(self, outlets: Sequence[Outlet], *, until_idle: bool) -> Tally:
-        """Do what is due for these outlets: one round, or with `until_idle` round after round until nothing is."""
+        """Do what is due for these outlets: one round, or with `until_idle` round after round until nothing is.
+
+        Raises what the first outlet met that failed for a reason of ours (DiskError, DamageError, StoreError); the work
+        of the others has ended by then.
+        """
         await self.derive_pending([o.id for o in outlets])
         while True:
             self._busy.clear()
-            found = await asyncio.gather(
-                *(self.serve(o, until_idle=until_idle) for o in outlets if o.state == "active")
-            )
+            found = await _together([self.serve(o, until_idle=until_idle) for o in outlets if o.state == "active"])
             if not until_idle or not any(found) or self.stopping.is_set():
                 break
         for busy in self._busy.values():
@@ -392,6 +394,20 @@ class Crawler:
             item = tx.frontier.item_for(capture.outlet_id or "", article_key(capture.item_url or capture.url))
             last = tx.captures.get(item.last_capture) if item is not None and item.last_capture else None
         return item if capture.status != 304 and (last is None or last.seq < capture.seq) else None
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, bool]]) -> list[bool]:
+    """All results. Where one fails the others are cancelled and have ended before its exception is raised.
+
+    (`asyncio.gather` would raise and let them go on, beside a recorder and an archive that are being closed.)
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except ExceptionGroup as several:
+        first = several.exceptions[0]
+        raise first from first.__cause__
+    return [task.result() for task in tasks]
 
 
 def _outlet_of(capture: Capture, known: dict[str, Outlet]) -> Outlet:

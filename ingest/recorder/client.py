@@ -113,6 +113,7 @@ class Recorder:
         self._rules = tuple(dial.ConnectRule.parse(text) for text in settings.connect_to)
         self._context: ssl.SSLContext | None = None if settings.ca_file is None else make_context(settings.ca_file)
         self._idle: dict[str, list[Wire]] = {}  # by origin, the longest idle first
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,7 +124,8 @@ class Recorder:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End all idle connections."""
+        """End all idle connections; one under way still ends as it would have, and is closed instead of kept."""
+        self._closed = True
         wires = [wire for kept in self._idle.values() for wire in kept]
         self._idle.clear()
         for wire in wires:
@@ -188,13 +190,14 @@ class Recorder:
         host, port = dial.route(self._rules, name, port_of(attempt.url))
         attempt.addresses = await dial.resolve(host, port, until)
         attempt.mark("dns", loop.time())
+        secure = attempt.url.startswith("https:")
+        if secure and self._context is None:
+            self._context = make_context(None)
         wire = await dial.connect(dial.permitted(self._policy, attempt.addresses), port, until)
         wire.addresses = attempt.addresses
         attempt.wire = wire
         attempt.mark("connect", loop.time())
-        if attempt.url.startswith("https:"):
-            if self._context is None:
-                self._context = make_context(None)
+        if secure and self._context is not None:
             await dial.secure(wire, self._context, name, until)
             attempt.mark("tls", loop.time())
         return wire
@@ -252,7 +255,7 @@ class Recorder:
             wire.abort()
             raise
         attempt.mark("done", loop.time())
-        if framer.reusable and not wire.ended:
+        if framer.reusable and not wire.ended and not self._closed:
             self._keep(origin_of(attempt.url), wire)
         elif framer.ending is Ending.COMPLETE:
             wire.close()

@@ -16,7 +16,7 @@ from ingest.pipeline import Crawler, CrawlSettings, Tally, find_sources, refill_
 from ingest.pipeline.fetching import MAX_REDIRECTS
 from ingest.recorder import Recorder, RecorderSettings
 from ops.demo.messages import Request, response
-from ops.demo.wire import Answer, Close, Send
+from ops.demo.wire import Answer, Close, Send, Stall
 from schemas.captures import Capture, Context, Ending, Role
 from schemas.errors import DiskError
 from schemas.frontier import ItemState, SourceState
@@ -380,6 +380,22 @@ def test_a_disk_that_fails_ends_the_crawl_with_one_error(
     folder.unlink()
     desk.crawl(*outlets)
     assert len(desk.versions()) == 12
+
+
+def test_an_outlet_that_fails_leaves_nothing_under_way(desk: Desk, room: Newsroom) -> None:
+    room.raw("/robots.txt", Stall(), host="two.example")
+    outlets = [desk.watch(("feed", "/feed.xml"), host=name) for name in ("one.example", "two.example")]
+    desk.archive.seal()
+    folder = desk.archive.segments.folder
+    folder.rmdir()
+    folder.write_text("no folder")
+
+    async def fails(crawler: Crawler) -> set[asyncio.Task[Any]]:
+        with pytest.raises(DiskError):
+            await crawler.crawl(outlets, until_idle=True)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert desk.with_crawler(fails) == set()
 
 
 def test_a_crawl_that_is_stopped_ends_after_what_is_under_way(desk: Desk, room: Newsroom) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ from ingest.recorder import Cookies, Recorder, RecorderSettings
 from ingest.recorder.dial import ConnectRule, route
 from ingest.recorder.framing import Framer, parse_head
 from ingest.recorder.wire import iana_cipher
+from ops.demo.messages import Request, response
+from ops.demo.wire import Answer, Send
 from schemas import http1
 from schemas.captures import Ending, Exchange
 from schemas.errors import InvalidValue, SettingsError
@@ -266,6 +269,31 @@ def test_cancelling_passes_and_drops_the_connection(newsroom: Newsroom) -> None:
             assert not recorder._idle
 
     asyncio.run(run())
+
+
+def test_a_recorder_that_was_closed_keeps_no_connection(newsroom: Newsroom) -> None:
+    """A fetch that is under way at that moment ends as it would have; its connection ends with it."""
+    go_on = threading.Event()
+
+    def answer(request: Request) -> Answer:
+        assert go_on.wait(30)
+        return Answer(steps=(Send(data=response(200, body=BODY)),))
+
+    newsroom.answer("/a", answer)
+
+    async def run() -> Exchange:
+        async with Recorder(settings()) as recorder:
+            task = asyncio.create_task(recorder.fetch(newsroom.url("/a")))
+            while not newsroom.connections:
+                await asyncio.sleep(0.01)
+        go_on.set()
+        exchange = await task
+        async with asyncio.timeout(20):
+            while newsroom.connections[0].closed is None:  # one that was kept stays open as long as its recorder lives
+                await asyncio.sleep(0.01)
+        return exchange
+
+    assert asyncio.run(run()).ending is Ending.COMPLETE
 
 
 # -- names and addresses ------------------------------------------------------------------------------------------
