@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-#: Seconds that a deposit waits for company while several hosts answer: about what one sync of a disk takes, and little
-#: beside the seconds that lie between two requests to a host.
-LINGER: Final = 0.01
+#: Seconds that a deposit waits for company while several hosts answer: what a batch costs (two syncs of a disk, two
+#: transactions) is shared by those that come meanwhile, and it is little beside the seconds between requests to a host.
+LINGER: Final = 0.05
 
 In = TypeVar("In")
 Out = TypeVar("Out")

@@ -23,6 +23,7 @@ INTEGER_BOUND: Final = 2**53
 # Digits of the largest integer allowed, and a sign: longer texts are refused before they are converted.
 _INTEGER_CHARS: Final = 17
 
+_LEAVES: Final = frozenset({str, bool, type(None)})  # types whose every value may stand
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -58,8 +59,8 @@ def loads(data: bytes) -> Any:
 
 
 def _check_value(value: Any, depth: int) -> None:
-    # Texts, by far the most, are told first; a subclass of one of these types takes the slower way.
-    if value is None or type(value) is str or isinstance(value, (str, bool)):
+    # Leaves, by far the most, are passed by type; a subclass of one of these takes the slower way.
+    if type(value) in _LEAVES or isinstance(value, (str, bool)):
         return
     if isinstance(value, int):
         if abs(value) >= INTEGER_BOUND:
@@ -68,17 +69,26 @@ def _check_value(value: Any, depth: int) -> None:
     if depth >= MAX_DEPTH:
         raise InvalidValue(f"canonical JSON nests at most {MAX_DEPTH} levels")
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key in value if not _are_ascii(value) else ():
             if not isinstance(key, str) or not key.isascii():
                 raise InvalidValue(f"canonical JSON has ASCII keys only, not {str(key)[:40]!r}")
-            if item is not None and type(item) is not str:
+        for item in value.values() if not _LEAVES.issuperset(map(type, value.values())) else ():
+            if type(item) not in _LEAVES:
                 _check_value(item, depth + 1)
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            if item is not None and type(item) is not str:
+        for item in value if not _LEAVES.issuperset(map(type, value)) else ():
+            if type(item) not in _LEAVES:
                 _check_value(item, depth + 1)
     else:
         raise InvalidValue(f"canonical JSON has no {type(value).__name__}")
+
+
+def _are_ascii(keys: dict[Any, Any]) -> bool:
+    """Whether all keys are ASCII texts, asked of all at once."""
+    try:
+        return "".join(keys).isascii()
+    except TypeError:
+        return False
 
 
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

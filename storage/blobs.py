@@ -58,8 +58,12 @@ class BlobStore(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Put an object once, durable on return. The same bytes again are fine; else AlreadyExists."""
 
-    def put_file(self, key: str, path: Path) -> None:
-        """As `put`, with the bytes of a local file, which stays."""
+    def put_file(self, key: str, path: Path, *, final: bool = False) -> None:
+        """As `put`, with the bytes of a local file, which stays.
+
+        `final` says that nobody will ever write to that file again: a folder may then hold the file itself, by a
+        second name.
+        """
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         """The bytes from `start`, at most `length`; fewer, down to none, where the object ends. NotFound."""
@@ -149,7 +153,7 @@ class FolderStore:
         if not self._is_there(key, lambda held: _same_bytes(held, data)):
             self._publish(key, write, same=lambda held: _same_bytes(held, data))
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, path: Path, *, final: bool = False) -> None:
         """See BlobStore."""
 
         def write(stream: BinaryIO) -> None:
@@ -158,7 +162,7 @@ class FolderStore:
 
         if not path.is_file():
             raise DiskError(f"cannot put object {key}: there is no file {path}")
-        if not self._is_there(key, lambda held: _same_files(held, path)):
+        if not self._is_there(key, lambda held: _same_files(held, path)) and not (final and self._adopt(key, path)):
             self._publish(key, write, same=lambda held: _same_files(held, path))
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
@@ -350,6 +354,23 @@ class FolderStore:
                     text = f"object {key} exists with other bytes; it is put once and was left as it is"
                     raise AlreadyExists(text) from error
             sync_folder(path.parent)
+
+    def _adopt(self, key: str, source: Path) -> bool:
+        """Give a local file the key's name beside its own, durably; False where that cannot be: another disk, no hard
+        links, or a name that was taken meanwhile.
+        """
+        path = self._path(key)
+        with _store_errors(f"cannot put object {key}"):
+            self._check_root()
+            self._make_folders(path.parent)
+            try:
+                os.link(source, path)
+            except OSError as error:
+                if error.errno in _NO_LINKS or error.errno in (errno.EXDEV, errno.EEXIST):
+                    return False
+                raise
+            _make_durable(path)
+        return True
 
     def _give_name(self, scratch: Path, path: Path) -> None:
         """Name a file where the name is free, in one step. Raises FileExistsError."""

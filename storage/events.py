@@ -315,6 +315,13 @@ def conversion_draft(article: Article, capture: Capture, date: datetime) -> Draf
 
 def record_row(view: RecordLike, ref: RecordRef, event_id: str | None) -> RecordRow:
     """The catalog row of one record."""
+    if isinstance(view, DraftView):
+        draft = view.draft
+        payload = draft.payload_digest
+        payload_digest, target_uri, date = None if payload is None else str(payload), draft.target_uri, draft.date
+    else:
+        payload_digest, target_uri = view.header("WARC-Payload-Digest"), view.header("WARC-Target-URI")
+        date = _date_of(view)
     return RecordRow(
         record_id=ref.record_id,
         type=ref.type,
@@ -323,9 +330,9 @@ def record_row(view: RecordLike, ref: RecordRef, event_id: str | None) -> Record
         length=ref.length,
         digest=ref.digest,
         block_digest=None,
-        payload_digest=view.header("WARC-Payload-Digest"),
-        target_uri=view.header("WARC-Target-URI"),
-        date=to_micros(_date_of(view)),
+        payload_digest=payload_digest,
+        target_uri=target_uri,
+        date=to_micros(date),
         event_id=event_id,
     )
 

@@ -135,7 +135,7 @@ class S3Store:
         """See BlobStore."""
         self._put_once(key, lambda: io.BytesIO(data), _Sums.of(io.BytesIO(data)))
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, path: Path, *, final: bool = False) -> None:
         """See BlobStore."""
         try:
             with path.open("rb") as source:

@@ -19,11 +19,15 @@ from schemas.errors import SettingsError
 
 #: Bytes received and not yet read at which the peer is made to wait.
 HIGH_WATER: Final = 1024 * 1024
+#: Bytes that the socket is read by at once, into one buffer that all connections of a process share.
+SOCKET_READ: Final = 256 * 1024
 #: Bytes taken out of the TLS layer at once: a record holds 16 KiB (RFC 8446 section 5.1).
 TLS_READ: Final = 64 * 1024
 #: Seconds that an idle connection is kept for the next request; servers commonly close after 5 to 75.
 IDLE_LIFE: Final = 15.0
 
+# Filled by the socket and emptied before the event loop does anything else: no connection sees another's bytes.
+_BUFFER: Final = memoryview(bytearray(SOCKET_READ))
 _VERSIONS: Final = {"TLSv1": "tls/1.0", "TLSv1.1": "tls/1.1", "TLSv1.2": "tls/1.2", "TLSv1.3": "tls/1.3"}
 
 
@@ -60,7 +64,7 @@ def make_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-class Wire(asyncio.Protocol):
+class Wire(asyncio.BufferedProtocol):
     """One connection to one checked address."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -68,6 +72,8 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._waiter: asyncio.Future[None] | None = None
+        self._until = 0.0  # loop time at which the waiter has waited enough
+        self._timer: asyncio.TimerHandle | None = None
         self._paused = False
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
@@ -88,8 +94,13 @@ class Wire(asyncio.Protocol):
         name = transport.get_extra_info("peername") or ("", 0)
         self.peer = (str(name[0]), int(name[1]))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the loop puts what comes next."""
+        return _BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Keep what came; make the peer wait where nobody reads."""
+        data = _BUFFER[:nbytes]
         if self._tls is None:
             self._received += data
         else:
@@ -110,6 +121,9 @@ class Wire(asyncio.Protocol):
         """The connection is gone; `exc` says how, where it was not in order."""
         self.ended = True
         self.error = self.error or exc
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._wake()
 
     # -- called by the recorder ---------------------------------------------------------------------------------
@@ -141,12 +155,13 @@ class Wire(asyncio.Protocol):
             self._fail(error)
         self._flush()
 
-    async def read(self, until: float) -> bytes:
-        """The bytes that came, at least one; empty at the end. Raises TimeoutError at `until` (loop time)."""
+    async def read(self, until: float) -> bytearray:
+        """The bytes that came, at least one, the caller's own; empty at the end. Raises TimeoutError at `until` (loop
+        time).
+        """
         while not self._received and not self.ended:
             await self._wait(until)
-        data = bytes(self._received)
-        self._received.clear()
+        data, self._received = self._received, bytearray()
         if self._paused and self._transport is not None and not self.ended:
             self._paused = False
             self._transport.resume_reading()
@@ -219,21 +234,30 @@ class Wire(asyncio.Protocol):
 
     async def _wait(self, until: float) -> None:
         waiter = self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(until, _expire, waiter)
+        self._until = until
+        if self._timer is not None and self._timer.when() > until:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(until, self._expire)
         try:
             await waiter
         finally:
-            timer.cancel()
             self._waiter = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
+    def _expire(self) -> None:
+        """One timer serves wait after wait: where bytes came meanwhile, it is set anew."""
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._until:
+            self._timer = self._loop.call_at(self._until, self._expire)
+        else:
+            self._waiter.set_exception(TimeoutError())
 
 
 def _security(tls: ssl.SSLObject) -> Security:

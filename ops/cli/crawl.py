@@ -31,9 +31,11 @@ def crawl(
     import asyncio
 
     from ops.jobs import keep_mirror
+    from ops.process import settle
     from ops.wiring import crawl_lock, extract_pool, need_contact, open_archive
 
     settings = settings_of(archive, allow_address)
+    settle()
     with crawl_lock(settings), open_archive(settings, mend=True, say=say) as opened:
         opened.blocklist.ignored = include_redacted
         with opened.catalog.read() as tx:

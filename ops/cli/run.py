@@ -10,10 +10,12 @@ def run(archive: ArchiveDir = None, allow_address: AllowAddress = None) -> None:
     import asyncio
 
     from ops.jobs import keep_mirror
+    from ops.process import settle
     from ops.scheduler import serve
     from ops.wiring import crawl_lock, extract_pool, need_contact, open_archive
 
     settings = settings_of(archive, allow_address)
+    settle()
     with crawl_lock(settings), open_archive(settings, mend=True, say=say) as opened:
         with opened.catalog.read() as tx:
             need_contact(settings, tx.outlets.all())

@@ -83,6 +83,8 @@ def clean(text: str | None) -> str | None:
 
 def words(pairs: Mapping[str, str]) -> str:
     """A flat mapping of texts as canonical JSON. Raises InvalidValue for a key that is not ASCII."""
+    if not pairs:
+        return "{}"
     return canonical.dumps({key: clean(value) for key, value in pairs.items()}).decode()
 
 

@@ -22,6 +22,7 @@ _SEGMENT: Final = (
     .order_by(records.c.offset)
     .limit(BATCH)
 )
+_HELD: Final = "SELECT DISTINCT payload_digest FROM captures WHERE kind = 'response' AND payload_digest IN"
 _ORIGINALS: Final = select(captures).where(
     captures.c.payload_digest.in_(bindparam("payload_digests", expanding=True)),
     captures.c.kind == literal_column("'response'"),  # spelled out, or its index is not used
@@ -94,10 +95,21 @@ class Records(Queries):
     def originals_for(self, wanted: Sequence[tuple[str, str]]) -> list[Capture | None]:
         """For each (payload digest, URL) what `original_for` finds, with one question for all."""
         found: dict[str, list[Row[Any]]] = {}
-        for run in batches(list({digest for digest, _ in wanted})):
+        for run in batches(self._held({digest for digest, _ in wanted})):
             for row in self._connection.execute(_ORIGINALS, {"payload_digests": run}):
                 found.setdefault(row.payload_digest, []).append(row)
         return [_original(found.get(digest, ()), url) for digest, url in wanted]
+
+    def _held(self, payload_digests: Collection[str]) -> list[str]:
+        """Those of the payload digests that a response has. A crawl asks of every page, and most are new: this is sent
+        as it stands, without a query built for it.
+        """
+        mark = "?" if self._connection.dialect.paramstyle == "qmark" else "%s"
+        found: list[str] = []
+        for run in batches(list(payload_digests)):
+            text = f"{_HELD} ({', '.join([mark] * len(run))})"
+            found += [row[0] for row in self._connection.exec_driver_sql(text, tuple(run))]
+        return found
 
     def _one(self, query: Any) -> RecordRow | None:
         row = self._connection.execute(query).first()

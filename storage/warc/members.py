@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+import deflate
 from zlib_ng import zlib_ng
 
 from schemas.errors import DamageError
 
 #: Bytes below which no member of ours falls: a tombstone of the same length must fit in its place later.
 MIN_MEMBER: Final = 280
-#: Deflate level of zlib-ng; measured in ops/decisions/0002-warc-serializer.md to give zlib-9's size.
+#: Level of libdeflate; measured in ops/decisions/0002-warc-serializer.md to give zlib-9's size.
 LEVEL: Final = 6
 #: Bytes that one record may decompress to: what a hostile or damaged member can make a reader hold in memory.
 MAX_RECORD: Final = 1 << 30
@@ -29,20 +31,38 @@ _CHUNK: Final = 1 << 16
 _GzipError: Final[type[Exception]] = zlib_ng.error  # type: ignore[assignment]  # its stub calls it an instance
 # Bytes of the longest member that is read in one go: a damaged row may call for more than memory has.
 _AT_ONCE: Final = 1 << 28
-# Records shorter than this (bytes) are always deflated; longer ones are probed by two samples in one.
+# Blocks shorter than this (bytes) are always deflated; longer ones are probed by two samples in one.
 _PROBE_FROM: Final = 8192
 _PROBE: Final = 1024  # bytes of one sample
 _PROBE_RATIO: Final = 0.95  # of what deflates to less than this, the rest is worth deflating
+_PROBE_LEVEL: Final = 1
+# zlib-ng deflates the headers before a stored body: libdeflate ends every stream that it makes.
+_HEAD_LEVEL: Final = 6
 _GZIP_WBITS: Final = 31  # RFC 1952 framing around a window of 32 KiB
 _RAW_WBITS: Final = -15
 _MAX_STORED: Final = 0xFFFF  # bytes of one stored block
-_MAGIC: Final = b"\x1f\x8b\x08"
-_FEXTRA: Final = 4
-# XFL 0, OS 3 (Unix): what most writers of WARC files put.
-_TAIL_OF_HEADER: Final = b"\x00\x03"
+_DEFLATED: Final = b"\x1f\x8b\x08"  # how a body that came gzip-encoded begins: no need to try
+_BLANK_LINE: Final = b"\r\n\r\n"
+# RFC 1952 2.3: the magic and deflate; flags (none, or FEXTRA); no time; XFL 0, OS 3 (Unix), as most writers put.
+_PLAIN_HEADER: Final = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\x03"
+_PADDED_HEADER: Final = b"\x1f\x8b\x08\x04" + bytes(4) + b"\x00\x03"
+_TRAILER: Final = struct.Struct("<II")  # CRC-32, length
+_FIXED: Final = len(_PLAIN_HEADER) + _TRAILER.size
 # RFC 1952 2.3.1.1 subfield: two letters, then a length. "PM" holds nothing but zeros.
 _PAD_ID: Final = b"PM"
 _PAD_OVERHEAD: Final = 6  # XLEN, the two letters, the subfield's length
+
+
+#: Bytes on their way into a file, in whatever they came.
+Piece = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One gzip member about to be written: pieces that follow one another, so that a body need not be copied."""
+
+    pieces: Sequence[Piece]
+    length: int  # bytes of them all
 
 
 def compress_member(data: bytes, *, level: int = LEVEL) -> bytes:
@@ -51,53 +71,65 @@ def compress_member(data: bytes, *, level: int = LEVEL) -> bytes:
     What does not shrink (an image, a body that came gzip-encoded) is stored as it is behind its deflated
     headers.
     """
-    split = _incompressible_from(data)
-    deflate = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW_WBITS)
+    head_end = data.find(_BLANK_LINE, 0, _PROBE_FROM) + len(_BLANK_LINE)
+    head_end = 0 if head_end < len(_BLANK_LINE) else head_end
+    return b"".join(make_member(data[:head_end], data[head_end:], level=level).pieces)
+
+
+def make_member(head: bytes, block: bytes, tail: bytes = b"", *, level: int = LEVEL) -> Member:
+    """As `compress_member` of the three in a row: a record's header, its block, and what ends the record."""
+    crc = zlib_ng.crc32(block, zlib_ng.crc32(head))
+    crc, length = zlib_ng.crc32(tail, crc), len(head) + len(block) + len(tail)
+    split = _incompressible_from(block)
     if split is None:
-        pieces: Sequence[bytes | memoryview] = (deflate.compress(data), deflate.flush())
+        pieces: Sequence[Piece] = (deflate.deflate_compress(b"".join((head, block, tail)), level),)
     else:
         # A full flush ends on a byte and forgets the window, so that other blocks may follow (RFC 1951 3.2.4).
-        pieces = (deflate.compress(data[:split]), deflate.flush(zlib_ng.Z_FULL_FLUSH), *_stored(data, split))
-    return _frame(pieces, zlib_ng.crc32(data), len(data))
+        heads = zlib_ng.compressobj(_HEAD_LEVEL, zlib_ng.DEFLATED, _RAW_WBITS)
+        compressed = heads.compress(head + block[:split]) + heads.flush(zlib_ng.Z_FULL_FLUSH)
+        pieces = (compressed, *_stored(memoryview(block)[split:], tail))
+    return _frame(pieces, crc, length)
 
 
-def _stored(data: bytes, start: int) -> Iterator[bytes | memoryview]:
-    """Blocks that hold the rest of data as it is, the last one marked so (RFC 1951 3.2.4). The library would copy it
-    through its window.
+def _stored(body: memoryview, tail: bytes) -> Iterator[Piece]:
+    """Blocks that hold both as they are, the last one marked so (RFC 1951 3.2.4). The library would copy them through
+    its window.
     """
-    view = memoryview(data)
-    for at in range(start, max(len(data), start + 1), _MAX_STORED):
-        block = view[at : at + _MAX_STORED]
-        last = at + _MAX_STORED >= len(data)
-        yield struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF)
-        yield block
+    whole = len(body) + len(tail)
+    for at in range(0, max(whole, 1), _MAX_STORED):
+        end = min(at + _MAX_STORED, whole)
+        yield struct.pack("<BHH", end == whole, end - at, (end - at) ^ 0xFFFF)
+        yield body[at:end]
+        if end > len(body):
+            yield tail[max(0, at - len(body)) : end - len(body)]
 
 
-def _incompressible_from(data: bytes) -> int | None:
-    """Where, behind the headers, data begins that deflate would not make smaller; None where it pays to
+def _incompressible_from(block: bytes) -> int | None:
+    """Where, behind the headers in it, a block begins that deflate would not make smaller; None where it pays to
     deflate.
     """
-    if len(data) < _PROBE_FROM:
+    if len(block) < _PROBE_FROM:
         return None
-    half, later = len(data) // 2, len(data) * 3 // 4
-    probe = data[half : half + _PROBE] + data[later : later + _PROBE]
-    if len(zlib_ng.compress(probe, zlib_ng.Z_BEST_SPEED, _RAW_WBITS)) < len(probe) * _PROBE_RATIO:
+    http_end = block.find(_BLANK_LINE, 0, _PROBE_FROM)
+    split = 0 if http_end < 0 else http_end + len(_BLANK_LINE)
+    if block.startswith(_DEFLATED, split):
+        return split
+    half, later = len(block) // 2, len(block) * 3 // 4
+    probe = block[half : half + _PROBE] + block[later : later + _PROBE]
+    if len(deflate.deflate_compress(probe, _PROBE_LEVEL)) < len(probe) * _PROBE_RATIO:
         return None
-    warc_end = data.find(b"\r\n\r\n", 0, _PROBE_FROM)
-    http_end = data.find(b"\r\n\r\n", warc_end + 4, _PROBE_FROM)
-    return max(warc_end, http_end) + 4 if warc_end >= 0 else None
+    return split
 
 
-def _frame(pieces: Sequence[bytes | memoryview], crc: int, length: int) -> bytes:
+def _frame(pieces: Sequence[Piece], crc: int, length: int) -> Member:
     """A gzip member around the pieces of a finished raw deflate stream."""
-    trailer = struct.pack("<II", crc, length & 0xFFFFFFFF)
-    missing = MIN_MEMBER - (len(_MAGIC) + 1 + 4 + len(_TAIL_OF_HEADER) + sum(map(len, pieces)) + len(trailer))
-    flags, extra = 0, b""
-    if missing > 0:
-        flags = _FEXTRA
-        pad = max(0, missing - _PAD_OVERHEAD)
-        extra = struct.pack("<H2sH", 4 + pad, _PAD_ID, pad) + bytes(pad)
-    return b"".join((_MAGIC, bytes((flags,)), bytes(4), _TAIL_OF_HEADER, extra, *pieces, trailer))
+    size = _FIXED + sum(map(len, pieces))
+    if size >= MIN_MEMBER:
+        return Member((_PLAIN_HEADER, *pieces, _TRAILER.pack(crc, length & 0xFFFFFFFF)), size)
+    pad = max(0, MIN_MEMBER - size - _PAD_OVERHEAD)
+    extra = struct.pack("<H2sH", 4 + pad, _PAD_ID, pad) + bytes(pad)
+    padded = (_PADDED_HEADER, extra, *pieces, _TRAILER.pack(crc, length & 0xFFFFFFFF))
+    return Member(padded, size + len(extra))
 
 
 def decompress_member(member: bytes, *, name: str, offset: int) -> bytes:

@@ -8,10 +8,10 @@ part of the standard.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
-from schemas.digests import Digest
 from schemas.errors import InvalidValue
 from schemas.instants import warc_date
 from schemas.records import MAX_RECORD_HEAD, NONCE
@@ -22,8 +22,10 @@ from storage.warc.rules import FIELD_NAME
 NONCE_BYTES: Final = 32
 
 _VERSION: Final = "WARC/1.1"
-_END: Final = b"\r\n\r\n"
+#: What follows a block (ISO 28500:2017 section 4).
+RECORD_END: Final = b"\r\n\r\n"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 #: Names that `_header_lines` puts: known to be names.
 _OWN_NAMES: Final = frozenset({
     "WARC-Type", "WARC-Record-ID", "WARC-Date", "WARC-Target-URI", "WARC-IP-Address", "WARC-Protocol",
@@ -36,19 +38,28 @@ _OWN_NAMES: Final = frozenset({
 def encode_record(draft: Draft, *, warcinfo_id: str | None, nonce: bytes) -> bytes:
     """The uncompressed bytes of one record, from `WARC/1.1` through both closing CRLFs.
 
+    As `encode_head` says it; the record is that header, the block and RECORD_END.
+    """
+    return b"".join((encode_head(draft, warcinfo_id=warcinfo_id, nonce=nonce), draft.block, RECORD_END))
+
+
+def encode_head(draft: Draft, *, warcinfo_id: str | None, nonce: bytes) -> bytes:
+    """The header of one record, from `WARC/1.1` through the blank line.
+
     `warcinfo_id` is the id of the file's warcinfo record (None for that record itself), `nonce` 32 random
     bytes. Raises InvalidValue where the draft breaks a rule of ISO 28500 or one of ours
     (storage/warc/drafts.py).
     """
-    block_digest = Digest.sha256(draft.block)
+    block_digest = f"sha256:{hashlib.sha256(draft.block).hexdigest()}"
     check_draft(draft, block_digest=block_digest, warcinfo_id=warcinfo_id)
     if len(nonce) != NONCE_BYTES:
         raise InvalidValue(f"a nonce has {NONCE_BYTES} bytes, not {len(nonce)}")
     lines = _header_lines(draft, block_digest=block_digest, warcinfo_id=warcinfo_id)
-    lines += [(NONCE, nonce.hex()), *([("Content-Type", draft.content_type)] if draft.content_type else [])]
+    lines.append((NONCE, nonce.hex()))
+    if draft.content_type:
+        lines.append(("Content-Type", draft.content_type))
     lines.append(("Content-Length", str(len(draft.block))))
-    head = print_head(lines)
-    return b"".join((head, draft.block, _END))
+    return print_head(lines)
 
 
 def print_head(lines: list[tuple[str, str]]) -> bytes:
@@ -57,16 +68,34 @@ def print_head(lines: list[tuple[str, str]]) -> bytes:
     CR, LF, NUL and other control characters are refused in names and values: whatever came from outside, a
     header line stays one line (ISO 28500:2017 section 4).
     """
+    text = "\r\n".join([_VERSION, *[f"{name}: {value}" for name, value in lines], "\r\n"])
+    head = text.encode("utf-8", "surrogatepass")
+    known = _OWN_NAMES.issuperset([name for name, _ in lines])
+    if not (known and text.isascii() and _stays_on_lines(head, len(lines))):
+        _check_lines(lines)
+    if len(head) > MAX_RECORD_HEAD:
+        raise InvalidValue(f"a WARC header of {len(head)} bytes; at most {MAX_RECORD_HEAD} are written")
+    return head
+
+
+def _stays_on_lines(head: bytes, count: int) -> bool:
+    """Whether an ASCII header of so many fields has them on as many lines, without control characters and blanks at the
+    ends of values. False for some that would do as well: these are looked at one by one.
+    """
+    ends = count + 2  # of the version line and of the blank one
+    if not head.count(b"\n") == head.count(b"\r") == head.count(b"\r\n") == ends:
+        return False
+    if b" \r" in head or b"\t\r" in head or b":  " in head or b": \t" in head:
+        return False
+    return len(head.translate(None, _CONTROLS)) == len(head)
+
+
+def _check_lines(lines: list[tuple[str, str]]) -> None:
     for name, value in lines:
         if name not in _OWN_NAMES and FIELD_NAME.fullmatch(name) is None:
             raise InvalidValue(f"not a name of a WARC header: {name[:60]!r}")
         if value != value.strip() or (not value.isprintable() and _UNPRINTABLE.search(value)):
             raise InvalidValue(f"the WARC header {name} cannot hold {value[:80]!r}")
-    text = "\r\n".join([f"{name}: {value}" for name, value in lines])
-    head = f"{_VERSION}\r\n{text}\r\n\r\n".encode()
-    if len(head) > MAX_RECORD_HEAD:
-        raise InvalidValue(f"a WARC header of {len(head)} bytes; at most {MAX_RECORD_HEAD} are written")
-    return head
 
 
 def warc_fields(pairs: list[tuple[str, str]]) -> bytes:
@@ -82,37 +111,44 @@ def warc_fields(pairs: list[tuple[str, str]]) -> bytes:
     return "".join(f"{name}: {value}\r\n" for name, value in pairs).encode()
 
 
-def _header_lines(draft: Draft, *, block_digest: Digest, warcinfo_id: str | None) -> list[tuple[str, str]]:
+def _header_lines(draft: Draft, *, block_digest: str, warcinfo_id: str | None) -> list[tuple[str, str]]:
     """All fields but nonce, Content-Type and Content-Length, in the order that every record of ours has."""
     lines = [
         ("WARC-Type", draft.type),
         ("WARC-Record-ID", f"<{draft.record_id}>"),
         ("WARC-Date", warc_date(draft.date)),
     ]
-
-    def add(name: str, value: str | None) -> None:
-        if value is not None:
-            lines.append((name, value))
-
-    def add_id(name: str, value: str | None) -> None:
-        if value is not None:
-            lines.append((name, f"<{value}>"))
-
-    add("WARC-Target-URI", draft.target_uri)
-    add("WARC-IP-Address", draft.ip_address)
+    if draft.target_uri is not None:
+        lines.append(("WARC-Target-URI", draft.target_uri))
+    if draft.ip_address is not None:
+        lines.append(("WARC-IP-Address", draft.ip_address))
     for protocol in draft.protocols:
-        add("WARC-Protocol", protocol)
-    add("WARC-Cipher-Suite", draft.cipher)
+        lines.append(("WARC-Protocol", protocol))
+    if draft.cipher is not None:
+        lines.append(("WARC-Cipher-Suite", draft.cipher))
     for other in draft.concurrent_to:
-        add_id("WARC-Concurrent-To", other)
-    add_id("WARC-Refers-To", draft.refers_to)
-    add("WARC-Refers-To-Target-URI", draft.refers_to_target_uri)
-    add("WARC-Refers-To-Date", None if draft.refers_to_date is None else warc_date(draft.refers_to_date))
-    add("WARC-Profile", draft.profile)
-    add("WARC-Truncated", draft.truncated)
-    add("WARC-Identified-Payload-Type", draft.identified_payload_type)
-    add_id("WARC-Warcinfo-ID", warcinfo_id)
-    add("WARC-Payload-Digest", None if draft.payload_digest is None else str(draft.payload_digest))
-    add("WARC-Block-Digest", str(block_digest))
-    lines.extend(draft.extra)
+        lines.append(("WARC-Concurrent-To", f"<{other}>"))
+    if draft.refers_to is not None:
+        lines += _reference_lines(draft)
+    if draft.truncated is not None:
+        lines.append(("WARC-Truncated", draft.truncated))
+    if draft.identified_payload_type is not None:
+        lines.append(("WARC-Identified-Payload-Type", draft.identified_payload_type))
+    if warcinfo_id is not None:
+        lines.append(("WARC-Warcinfo-ID", f"<{warcinfo_id}>"))
+    if draft.payload_digest is not None:
+        lines.append(("WARC-Payload-Digest", str(draft.payload_digest)))
+    lines.append(("WARC-Block-Digest", block_digest))
+    return [*lines, *draft.extra] if draft.extra else lines
+
+
+def _reference_lines(draft: Draft) -> list[tuple[str, str]]:
+    """Which record another one is made of, or repeats."""
+    lines = [("WARC-Refers-To", f"<{draft.refers_to}>")]
+    if draft.refers_to_target_uri is not None:
+        lines.append(("WARC-Refers-To-Target-URI", draft.refers_to_target_uri))
+    if draft.refers_to_date is not None:
+        lines.append(("WARC-Refers-To-Date", warc_date(draft.refers_to_date)))
+    if draft.profile is not None:
+        lines.append(("WARC-Profile", draft.profile))
     return lines

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,12 +21,11 @@ from typing import Final
 
 from schemas.captures import RecordRef
 from schemas.errors import ArchiveLocked, DiskError, InvalidValue, NotFound
-from schemas.instants import utc
-from schemas.records import record_digest
+from schemas.instants import to_micros, utc
 from storage.disk import disk_errors, sync_folder
 from storage.warc.drafts import Draft, Entropy, new_record_id
-from storage.warc.members import compress_member
-from storage.warc.records import NONCE_BYTES, encode_record, warc_fields
+from storage.warc.members import Piece, make_member
+from storage.warc.records import NONCE_BYTES, RECORD_END, encode_head, warc_fields
 from storage.warc.rules import WARC_FIELDS
 
 #: Name of a file being written, of a sealed one, and of one whose writer has not locked it yet.
@@ -38,6 +37,8 @@ KINDS: Final = ("warc", "text")
 
 _WORKER: Final = re.compile(r"[a-z0-9]{1,40}")
 _FILE_MODE: Final = 0o640
+#: Pieces given to one write: systems take 1024 at least (IOV_MAX); more are joined before.
+_MOST_PIECES: Final = 512
 #: Seconds after which an unlocked file that never got its name is what a killed process left: no record was
 #: in it.
 _STALE: Final = 3600
@@ -56,7 +57,7 @@ class SegmentWriter:
     def __init__(self, *, name: str, path: Path, descriptor: int, opened: datetime, entropy: Entropy) -> None:
         """Use `create`. `descriptor` is of the empty, locked file; this object owns it from here on."""
         self.name, self.path, self.size, self.opened = name, path, 0, opened
-        self.warcinfo_id = new_record_id(entropy)
+        self.warcinfo_id = new_record_id(entropy, lambda: to_micros(opened) * 1000)
         self._entropy = entropy
         self._descriptor: int | None = descriptor
         self._broken = False
@@ -70,7 +71,7 @@ class SegmentWriter:
         worker: str,
         now: datetime,
         info: Mapping[str, str],
-        entropy: Entropy = secrets.token_bytes,
+        entropy: Entropy = os.urandom,
     ) -> SegmentWriter:
         """Make a new segment in `folder`, which exists, and write its warcinfo record (durable on return).
 
@@ -156,26 +157,26 @@ class SegmentWriter:
     def _write(self, drafts: Sequence[tuple[Draft, str | None]]) -> list[RecordRef]:
         descriptor = self._open_descriptor()
         refs: list[RecordRef] = []
-        members: list[bytes] = []
+        pieces: list[Piece] = []
         offset = self.size
         for draft, warcinfo_id in drafts:
-            raw = encode_record(draft, warcinfo_id=warcinfo_id, nonce=self._entropy(NONCE_BYTES))
-            member = compress_member(raw)
+            head = encode_head(draft, warcinfo_id=warcinfo_id, nonce=self._entropy(NONCE_BYTES))
+            member = make_member(head, draft.block, RECORD_END)
             refs.append(
                 RecordRef(
                     record_id=draft.record_id,
                     type=draft.type,
                     segment=self.name,
                     offset=offset,
-                    length=len(member),
-                    digest=str(record_digest(raw)),
+                    length=member.length,
+                    digest=_digest_of(head, draft.block),
                 )
             )
-            members.append(member)
-            offset += len(member)
+            pieces += member.pieces
+            offset += member.length
         with disk_errors(f"cannot write segment {self.path}"):
             try:
-                _write_all(descriptor, b"".join(members))
+                _write_all(descriptor, pieces)
             except OSError:
                 self._cut_back(descriptor)
                 raise
@@ -256,11 +257,24 @@ def _rename_to_free_name(new: Path, path: Path) -> None:
     os.rename(new, path)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, pieces: Sequence[Piece]) -> None:
     """One write; more only where the system takes less at once."""
-    view = memoryview(data)
+    if len(pieces) > _MOST_PIECES:
+        pieces = (b"".join(pieces),)
+    written, whole = os.writev(descriptor, pieces), sum(map(len, pieces))
+    if written == whole:
+        return
+    view = memoryview(b"".join(pieces))[written:]
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _digest_of(head: bytes, block: bytes) -> str:
+    """The record digest (`schemas.records.record_digest`), without the record being put together for it."""
+    digest = hashlib.sha256(head)
+    digest.update(block)
+    digest.update(RECORD_END)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _check_event(drafts: Sequence[Draft]) -> None:

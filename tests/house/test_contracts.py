@@ -142,7 +142,7 @@ UNSEEN = {
     "uvicorn": "locked for ops.web",
 }
 # Without a room: no state, no I/O, no types that could leak (ops/decisions/0001-packaging.md).
-ROOMLESS = {"brotli", "zlib_ng", "zstandard"}
+ROOMLESS = {"brotli", "deflate", "zlib_ng", "zstandard"}
 
 
 def foreign() -> dict[str, str]:

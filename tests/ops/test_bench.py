@@ -144,6 +144,12 @@ def test_captures_are_kept_by_both_sides(no_corpus: None, capsys: pytest.Capture
     assert {"ours", "warcio"} <= rows_of(printed).keys()
 
 
+def test_memory_is_shown_at_several_points(no_corpus: None, capsys: pytest.CaptureFixture[str]) -> None:
+    capture.memory(30)
+    rows = rows_of(capsys.readouterr().out)
+    assert {"3", "15", "30", "peak"} <= rows.keys()
+
+
 # -- tracing
 
 

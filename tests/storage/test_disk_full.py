@@ -27,7 +27,7 @@ from tests.support.crash import Crash, Crasher, can_fail_calls, crawl
 __all__ = ["born", "fresh", "total"]  # fixtures
 
 #: Points at which `make test` lets the disk fail, for each kind of failure.
-QUICK = 6
+QUICK = 8
 #: Bytes that a file system's pages have: what room is counted in.
 PAGE = 4096
 KINDS = [

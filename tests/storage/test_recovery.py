@@ -198,7 +198,7 @@ def test_a_segment_that_its_own_process_stores_meanwhile_is_no_error(
         service.segments._writers.clear()
         late = other.store.put_file
 
-        def put_file(key: str, there: Path) -> None:
+        def put_file(key: str, there: Path, *, final: bool = False) -> None:
             service.segments.put(path)
             late(key, there)
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from datetime import datetime
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
@@ -141,10 +142,12 @@ def test_a_truncated_response_says_so_and_counts_what_is_there() -> None:
     assert view.get("WARC-Payload-Digest") is None
 
 
-def test_record_ids_are_version_4_and_fresh() -> None:
+def test_record_ids_are_fresh_and_begin_with_the_time() -> None:
     assert new_record_id() != new_record_id()
-    assert new_record_id(counting()) == new_record_id(counting())
-    assert new_record_id()[23] == "4"
+    assert new_record_id(counting(), lambda: 1) == new_record_id(counting(), lambda: 1)
+    read = UUID(new_record_id(clock=lambda: 1_700_000_000_123_456_789)[9:])
+    assert (read.version, read.variant) == (7, RFC_4122)
+    assert read.int >> 80 == 1_700_000_000_123
 
 
 def _capture_with(part: int, **changes: Any) -> Draft:
