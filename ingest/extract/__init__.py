@@ -34,7 +34,7 @@ from ingest.extract import (
     titles,
     walls,
 )
-from ingest.extract.blocks import Block, blocks_of, index_of
+from ingest.extract.blocks import Block, blocks_of, index_of, key_of
 from ingest.extract.collector import COLLECTOR
 from ingest.extract.evidence import collect
 from ingest.extract.names import looks_like_person
@@ -151,7 +151,7 @@ def _choose(read: _Reading) -> _Choice:
         authors = (signed.text,)
         author = Found(value=signed.text, source="dom", path=page.path_of(signed.element), raw=signed.text)
     words = (w for p in pictures for w in (p.photo.caption, p.photo.alt) if w)
-    known = frozenset(text.key_of(t) for t in (*read.titles, *words))
+    known = frozenset(key_of(t) for t in (*read.titles, *words))
     lead, before = _opening(read, chosen, known)
     told = told_blocks(linked.get("articleBody"), tree, (*before, *chosen.blocks))
     if not told and sum(len(b.text) for b in (*before, *chosen.blocks)) < scripted.ENOUGH:

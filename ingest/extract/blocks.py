@@ -14,7 +14,7 @@ from typing import Final
 
 from lxml.html import HtmlElement
 
-from schemas.articles import clean
+from schemas.articles import clean, words_in
 
 #: Elements without readable text of the article, whatever stands in them.
 _SKIP_WORDS: Final = """
@@ -97,6 +97,11 @@ class Block:
     def link_share(self) -> float:
         """Share of its characters that are link text."""
         return self.link_chars / max(1, len(self.text))
+
+
+def key_of(text: str) -> str:
+    """A text by its words alone, for comparing."""
+    return " ".join(words_in(text.lower()))
 
 
 def away_reason(element: HtmlElement) -> str | None:

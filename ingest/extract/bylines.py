@@ -10,11 +10,11 @@ from typing import Final
 
 from lxml.html import HtmlElement
 
-from ingest.extract.blocks import NAMES_KEPT, Block, index_of
+from ingest.extract.blocks import NAMES_KEPT, Block, index_of, key_of
 from ingest.extract.jsonld import as_list, text_value
 from ingest.extract.names import authors_of, has_lead, looks_like_person, split_byline
 from ingest.extract.page import Page, path_of
-from ingest.extract.sources import Found, Sources, words_of
+from ingest.extract.sources import Found, Sources
 from schemas.articles import clean
 
 _AUTHOR: Final = (
@@ -53,12 +53,12 @@ def authors_found(
     Persons go before the outlet's own name. A byline shown at the headline goes before hidden data whose name is
     nowhere to be seen.
     """
-    own = {words for n in site_names if n for words in (words_of(n), f"the {words_of(n)}")}
+    own = {words for n in site_names if n for words in (key_of(n), f"the {key_of(n)}")}
     shown = chain(_shown_bylines(sources.page), _spoken_bylines(blocks, head))
     first = next(shown, None)  # what hidden data is held against; the others are read where they are needed
     fallback: tuple[tuple[str, ...], Found | None] = ((), None)
     for names, found in chain(_told_authors(sources), () if first is None else (first,), shown):
-        kept = tuple(n for n in names if words_of(n) not in own)
+        kept = tuple(n for n in names if key_of(n) not in own)
         if any(looks_like_person(n) for n in kept):
             return _against_shown(kept, found, first, blocks)
         if names and not fallback[0]:

@@ -11,9 +11,9 @@ from typing import Final
 
 from lxml.html import HtmlElement
 
-from ingest.extract.blocks import Block
+from ingest.extract.blocks import Block, key_of
 from ingest.extract.pointers import is_pointer
-from ingest.extract.text import OPENING, Body, key_of
+from ingest.extract.text import OPENING, Body
 
 # Lines about the article, not of it: when it was published, who may read on.
 _ABOUT: Final = re.compile(

@@ -15,10 +15,9 @@ from typing import Final
 from lxml import etree, html
 from lxml.html import HtmlElement
 
-from ingest.extract.blocks import Block, blocks_of
+from ingest.extract.blocks import Block, blocks_of, key_of
 from ingest.extract.page import MAX_DEPTH
 from ingest.extract.pointers import is_pointer
-from ingest.extract.sources import words_of
 
 #: The tag of blocks that stand in a script and in no element.
 SCRIPTED: Final = "script"
@@ -44,7 +43,7 @@ def scripted_blocks(scripts: Sequence[HtmlElement], titles: Sequence[str]) -> tu
     for markup in sorted(set(_strings(scripts)), key=lambda m: (-len(m), m))[:MAX_STRINGS]:
         blocks = _blocks(markup)
         text = " ".join(b.text for b in blocks)
-        if len(blocks) >= MIN_PARAGRAPHS and len(text) >= ENOUGH and _is_about(words_of(text), titles):
+        if len(blocks) >= MIN_PARAGRAPHS and len(text) >= ENOUGH and _is_about(key_of(text), titles):
             return blocks
     return ()
 
@@ -92,7 +91,7 @@ def _blocks(markup: str) -> tuple[Block, ...]:
 def _is_about(text: str, titles: Sequence[str]) -> bool:
     """True where the text holds enough of the words of a title; within words, for not every script parts them."""
     for title in titles:
-        words = words_of(title).split()
+        words = key_of(title).split()
         if words and sum(w in text for w in words) >= ABOUT * len(words):
             return True
     return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ingest.extract.jsonld import LinkedData, text_value
 from ingest.extract.page import Page
-from schemas.articles import clean, words_in
+from schemas.articles import clean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,3 @@ def linked_values(sources: Sources, *names: str) -> Iterator[Found]:
         value = text_value(article.value.get(name))
         if value:
             yield Found(value=value, source="jsonld", path=f"{article.path}/{name}", raw=value)
-
-
-def words_of(text: str) -> str:
-    return " ".join(words_in(text.lower()))

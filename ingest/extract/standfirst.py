@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ingest.extract.blocks import Block
+from ingest.extract.blocks import Block, key_of
 from ingest.extract.page import class_words
-from ingest.extract.sources import Sources, linked_values, meta_values, words_of
+from ingest.extract.sources import Sources, linked_values, meta_values
 
 _STANDFIRST: Final = re.compile(
     r"stand-?first|sub-?(?:title|head(?:line)?|deck)|(?:^|[-_\s])(?:dek|deck|lead|lede|leadin|intro|chapo|summary|excerpt|abstract|"
@@ -26,7 +26,7 @@ def standfirst_of(
     `known` holds what is something else: headlines and captions, by their words.
     """
     described = [
-        words_of(f.value)
+        key_of(f.value)
         for f in (
             *linked_values(sources, "description"),
             *meta_values(sources, ("description", "og:description", "twitter:description")),
@@ -37,10 +37,10 @@ def standfirst_of(
     window = [
         b
         for b in blocks[max(0, start - 4) : stop]
-        if len(b.text) >= 15 and b.link_share < 0.6 and words_of(b.text) not in known and b.tag != "h1"
+        if len(b.text) >= 15 and b.link_share < 0.6 and key_of(b.text) not in known and b.tag != "h1"
     ]
     for block in window:
-        words = words_of(block.text)
+        words = key_of(block.text)
         if len(words) >= 20 and any(
             d == words or d.startswith(words) or (len(d) > 60 and words.startswith(d)) for d in described
         ):

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Final, overload
 
@@ -20,10 +19,10 @@ import trafilatura
 from lxml import etree
 from lxml.html import HtmlElement
 
-from ingest.extract.blocks import CELLS, HEADINGS, NAMES_KEPT, Block
+from ingest.extract.blocks import CELLS, HEADINGS, Block, key_of
 from ingest.extract.names import looks_like_person
 from ingest.extract.pointers import is_link_alone, is_pointer
-from schemas.articles import words_in
+from ingest.extract.quotations import SURE, is_quoted_post, without_pull_quotes
 
 # Its warnings tell of pages that gave nothing: that is an answer here, not news.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
@@ -42,8 +41,6 @@ NEVER: Final = frozenset(_NEVER_WORDS.split())
 LONG: Final = 80
 #: Characters of words up to which a text may repeat another by chance.
 LEAST: Final = 12
-#: Characters from which on agreement with the JSON-LD articleBody outweighs the names of parts: no chance likeness.
-SURE: Final = 40
 _BODY_NAME: Final = re.compile(
     r"article[-_]*(?:body|content|text|copy)|story[-_]*(?:body|content|text)|body[-_]*(?:copy|text|content)|"
     r"(?:entry|post|news|page|main)[-_]*(?:content|body|text)|articulo[-_]*(?:cuerpo|texto)|artikel[-_]*(?:text|body|inhalt)|"
@@ -58,11 +55,6 @@ class Body:
     blocks: tuple[Block, ...]
     container: HtmlElement | None
     method: str  # which judge decided: trafilatura | jsonld | shape | none
-
-
-def key_of(text: str) -> str:
-    """A text by its words alone, for comparing."""
-    return " ".join(words_in(text.lower()))
 
 
 # What is cut from trafilatura's copy of a page: it holds no text, or none that it or `blocks` would take.
@@ -390,7 +382,7 @@ def _choose(
     chosen: list[Block] = []
     for i in inside:
         block, key = blocks[i], keys[i]
-        sure = (in_ld[i] and len(key) >= SURE) or (bool(chosen) and _is_quoted_post(block))
+        sure = (in_ld[i] and len(key) >= SURE) or (bool(chosen) and is_quoted_post(block))
         if (not _LETTER.search(key) and block.tag not in CELLS) or _is_title(key, block, titles):
             continue
         if is_link_alone(block) or (not sure and (away[i] is not None or is_pointer(block))):
@@ -398,16 +390,7 @@ def _choose(
         yes, no = support[kinds[i]] if i in kinds else (0, 0)
         if votes[i] or sure or yes > no or block.tag in HEADINGS or _is_crosshead(block):
             chosen.append(block)
-    return _trim(_headings_with_text(_without_pull_quotes(chosen)))
-
-
-# Networks whose embeds hold the words of the post; those of others hold links and a frame.
-_POSTS: Final = frozenset(("tweet", "twitter"))
-
-
-def _is_quoted_post(block: Block) -> bool:
-    """A post that the article quotes word for word: a quotation in the page itself, within no other part set aside."""
-    return len(block.away) == 1 and block.away[0][0].tag == "blockquote" and block.away[0][1] in _POSTS
+    return _trim(_headings_with_text(without_pull_quotes(chosen)))
 
 
 _CROSSHEAD: Final = re.compile(
@@ -420,30 +403,6 @@ _CROSSHEAD: Final = re.compile(
 def _is_crosshead(block: Block) -> bool:
     """A subheading by its name alone, no heading element."""
     return len(block.text) < 160 and _CROSSHEAD.search(block.element.get("class") or "") is not None
-
-
-_QUOTE_NAME: Final = re.compile(r"quote|zitat|citation|citaat|citat|\bcita\b|highlight|hervorheb", re.I)
-
-
-def _without_pull_quotes(chosen: Sequence[Block]) -> list[Block]:
-    """Without quotations that repeat words of the paragraphs: set apart to be seen, they are no text of their own."""
-    quoted = [b for b in chosen if len(b.text) >= SURE and _is_quote(b)]
-    if not quoted:
-        return list(chosen)
-    apart = {b.order for b in quoted}
-    running = " ".join(f" {key_of(b.text)} " for b in chosen if b.order not in apart)
-    again = {b.order for b in quoted if f" {key_of(b.text)} " in running}
-    return [b for b in chosen if b.order not in again]
-
-
-def _is_quote(block: Block) -> bool:
-    around = (block.element, *islice(block.element.iterancestors(), 2))
-    return any(e.tag in ("blockquote", "aside", "q") or _names_quote(e.get("class") or "") for e in around)
-
-
-@lru_cache(maxsize=NAMES_KEPT)
-def _names_quote(names: str) -> bool:
-    return _QUOTE_NAME.search(names) is not None
 
 
 _LETTER: Final = re.compile(r"[^\W\d_]")

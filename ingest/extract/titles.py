@@ -13,8 +13,9 @@ from typing import Final
 
 from lxml.html import HtmlElement
 
+from ingest.extract.blocks import key_of
 from ingest.extract.page import Page, class_words, path_of
-from ingest.extract.sources import Found, Sources, linked_values, meta_values, words_of
+from ingest.extract.sources import Found, Sources, linked_values, meta_values
 from schemas.articles import clean
 
 #: Characters that a headline keeps at least when a suffix is cut from it.
@@ -38,16 +39,16 @@ _OTHER_FIELDS: Final = ("title", "dc.title", "dcterms.title", "parsely-title", "
 def headline(page: Page, hints: Sequence[str]) -> HtmlElement | None:
     """The `h1` of the article: the one most like what the page says elsewhere, else the only one."""
     best: tuple[float, HtmlElement] | None = None
-    wanted = [set(words_of(h).split()) for h in hints if h]
+    wanted = [set(key_of(h).split()) for h in hints if h]
     heads = [h for h in page.tags["h1"] if clean(h.text_content())]
     for order, head in enumerate(heads):
-        words = set(words_of(head.text_content()).split())
+        words = set(key_of(head.text_content()).split())
         if not words:
             continue
         score = max((len(words & w) / len(words | w) for w in wanted if w), default=0.0)
         score -= 0.5 * any(a.tag in ("nav", "li", "aside", "footer", "a") for a in head.iterancestors())
         score += 0.2 * ("headline" in class_words(head) or "title" in class_words(head)) - order * 0.01
-        again = best is not None and words_of(best[1].text_content()) == words_of(head.text_content())
+        again = best is not None and key_of(best[1].text_content()) == key_of(head.text_content())
         if best is None or (score > best[0] and not (again and best[0] > SHOWN)):
             best = (score, head)
     if best is None or (wanted and best[0] < 0.15 and len(heads) > 1):
@@ -61,14 +62,14 @@ def strip_suffix(title: str, names: Sequence[str]) -> str:
     >>> strip_suffix("Storm in the harbour | World | The Lantern", ["The Lantern"])
     'Storm in the harbour'
     """
-    known = {key for n in names if (key := words_of(n))}
+    known = {key for n in names if (key := key_of(n))}
     cuts = list(_SEPARATOR.finditer(title))
     for number, cut in enumerate(cuts):
         if cut.start() < _HEADLINE:
             continue
         ends = [*(c.start() for c in cuts[number + 1 :]), len(title)]
         starts = [cut.end(), *(c.end() for c in cuts[number + 1 :])]
-        parts = [words_of(title[a:b]) for a, b in zip(starts, ends, strict=True)]
+        parts = [key_of(title[a:b]) for a, b in zip(starts, ends, strict=True)]
         named = [_is_name(part, known) for part in parts]
         if any(named) and all(
             len(part.split()) <= (_NAME_WORDS if name else _SUFFIX_WORDS)
@@ -129,11 +130,11 @@ def _seen_below_trail(
 ) -> Found | None:
     """Where an `h1` ends a trail of links, it names the page; the headline is the heading that is seen below."""
     below = [
-        f" {words_of(element.text_content())}"
+        f" {key_of(element.text_content())}"
         for element in sources.page.tree.iter("h1", "h2")
         if element is not head and not any(a.tag in ("nav", "li", "aside", "footer") for a in element.iterancestors())
     ]
-    seen = [f for f in offers if any(words.endswith(f" {words_of(f.value)}") for words in below)]
+    seen = [f for f in offers if any(words.endswith(f" {key_of(f.value)}") for words in below)]
     attested = [f for f in seen if any(_same(f, field) for field in fields)]
     # A kicker before the headline is no part of it, unless another field of the page says so.
     return min(attested or seen, key=lambda f: len(f.value), default=None)
@@ -144,9 +145,9 @@ Stripper = Callable[[Found | None], Found | None]
 
 def _stripper(sources: Sources, names: Sequence[str]) -> Stripper:
     """What takes the outlet's name, and a section before it, off a title; a title that is no more than it is none."""
-    known = {words_of(n) for n in names}
+    known = {key_of(n) for n in names}
     sections = {
-        words_of(f.value) for f in (*linked_values(sources, "articleSection"), *meta_values(sources, _SECTION_FIELDS))
+        key_of(f.value) for f in (*linked_values(sources, "articleSection"), *meta_values(sources, _SECTION_FIELDS))
     }
 
     def bare(found: Found | None) -> Found | None:
@@ -154,9 +155,9 @@ def _stripper(sources: Sources, names: Sequence[str]) -> Stripper:
             return None
         value = strip_suffix(found.value, names)
         last = _LAST_PART.match(value) if value != found.value else None
-        if last and words_of(last.group(2)) in sections:
+        if last and key_of(last.group(2)) in sections:
             value = last.group(1)
-        if not value or words_of(value) in known:
+        if not value or key_of(value) in known:
             return None
         return Found(value=value, source=found.source, path=found.path, raw=found.raw)
 
@@ -174,7 +175,7 @@ def _without_tail(found: Found | None, others: Sequence[Found | None]) -> Found 
     for other in others:
         if found is not None and other is not None and found.value.startswith(other.value):
             tail = found.value[len(other.value) :]
-            if re.match(r"\s*[-–—|｜ㅣ:：·]", tail) and len(words_of(tail).split()) <= _SUFFIX_WORDS:
+            if re.match(r"\s*[-–—|｜ㅣ:：·]", tail) and len(key_of(tail).split()) <= _SUFFIX_WORDS:
                 return Found(value=other.value, source=found.source, path=found.path, raw=found.raw)
     return found
 
@@ -242,7 +243,7 @@ def _one_after_kickers(offers: Sequence[Found]) -> Found | None:
     for i, first in enumerate(offers):
         for other in offers[i + 1 :]:
             mine, theirs = _after_kicker(first.value), _after_kicker(other.value)
-            if mine and theirs and words_of(mine[1]) == words_of(theirs[1]) and not _alike(mine[0], theirs[0]):
+            if mine and theirs and key_of(mine[1]) == key_of(theirs[1]) and not _alike(mine[0], theirs[0]):
                 return Found(value=mine[1], source=first.source, path=first.path, raw=first.raw)
     return None
 
@@ -256,7 +257,7 @@ _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200d\u2060]")
 
 
 def _key(found: Found) -> str:
-    return words_of(_INVISIBLE.sub("", found.value))
+    return key_of(_INVISIBLE.sub("", found.value))
 
 
 def _same(one: Found | None, other: Found | None) -> bool:
@@ -268,7 +269,7 @@ def _likeness(one: Found, other: Found) -> float:
 
 
 def _alike(one: str, other: str) -> bool:
-    return _share(words_of(one), words_of(other)) >= ALIKE
+    return _share(key_of(one), key_of(other)) >= ALIKE
 
 
 def _share(one: str, other: str) -> float:
