@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -92,6 +92,14 @@ class Block:
     link_chars: int  # characters of it within links
     bold_chars: int
     away: tuple[tuple[HtmlElement, str], ...]  # parts around it that look like no article text, and why
+    _key: str | None = field(default=None, init=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """Its text by its words alone, made where it is first asked for: most blocks are far from the article."""
+        if self._key is None:
+            self._key = key_of(self.text)
+        return self._key
 
     @property
     def link_share(self) -> float:

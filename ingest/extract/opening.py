@@ -11,7 +11,7 @@ from typing import Final
 
 from lxml.html import HtmlElement
 
-from ingest.extract.blocks import Block, key_of
+from ingest.extract.blocks import Block
 from ingest.extract.pointers import is_pointer
 from ingest.extract.text import OPENING, Body
 
@@ -64,7 +64,7 @@ def _opens(
     free = block.tag == "p" and all(why in _FREE_PARTS for _, why in block.away) and _kind(block) in alike
     if block.away and not free:
         return False
-    if key_of(block.text) in known or is_pointer(block) or (len(block.text) < 160 and _ABOUT.match(block.text)):
+    if block.key in known or is_pointer(block) or (len(block.text) < 160 and _ABOUT.match(block.text)):
         return False
     return region is not None and _within(block.element, region)
 
@@ -85,5 +85,5 @@ def with_opening(body: Sequence[Block], opening: Sequence[Block]) -> tuple[Block
     """The body with what opens it at its head, nothing twice."""
     if not opening:
         return tuple(body)
-    keys = {key_of(b.text) for b in opening}
-    return (*opening, *(b for b in body if key_of(b.text) not in keys))
+    keys = {b.key for b in opening}
+    return (*opening, *(b for b in body if b.key not in keys))

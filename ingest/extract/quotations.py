@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final
 
-from ingest.extract.blocks import NAMES_KEPT, Block, key_of
+from ingest.extract.blocks import NAMES_KEPT, Block
 
 #: Characters from which on words that stand twice on a page are the same words: no chance likeness.
 SURE: Final = 40
@@ -24,8 +24,8 @@ def without_pull_quotes(chosen: Sequence[Block]) -> list[Block]:
     if not quoted:
         return list(chosen)
     apart = {b.order for b in quoted}
-    running = " ".join(f" {key_of(b.text)} " for b in chosen if b.order not in apart)
-    again = {b.order for b in quoted if f" {key_of(b.text)} " in running}
+    running = " ".join(f" {b.key} " for b in chosen if b.order not in apart)
+    again = {b.order for b in quoted if f" {b.key} " in running}
     return [b for b in chosen if b.order not in again]
 
 

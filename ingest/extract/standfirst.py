@@ -37,10 +37,10 @@ def standfirst_of(
     window = [
         b
         for b in blocks[max(0, start - 4) : stop]
-        if len(b.text) >= 15 and b.link_share < 0.6 and key_of(b.text) not in known and b.tag != "h1"
+        if len(b.text) >= 15 and b.link_share < 0.6 and b.key not in known and b.tag != "h1"
     ]
     for block in window:
-        words = key_of(block.text)
+        words = block.key
         if len(words) >= 20 and any(
             d == words or d.startswith(words) or (len(d) > 60 and words.startswith(d)) for d in described
         ):

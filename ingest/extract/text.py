@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, overload
+from typing import Final
 
 import trafilatura
 from lxml import etree
@@ -85,31 +85,6 @@ def judge(tree: HtmlElement, url: str) -> list[str]:
     return [line for line in text.split("\n") if line.strip()] if isinstance(text, str) else []
 
 
-class _Keys(Sequence[str]):
-    """The keys of blocks, each made where it is first asked for: most blocks of a page are far from its article."""
-
-    def __init__(self, blocks: Sequence[Block]) -> None:
-        self._blocks = blocks
-        self._made: list[str | None] = [None] * len(blocks)
-
-    def __len__(self) -> int:
-        return len(self._made)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        key = self._made[index]
-        if key is None:
-            key = self._made[index] = key_of(self._blocks[index].text)
-        return key
-
-
 def body_of(
     tree: HtmlElement, blocks: Sequence[Block], *, url: str, article_body: str | None, titles: Sequence[str]
 ) -> Body:
@@ -119,39 +94,37 @@ def body_of(
     the articleBody of its JSON-LD does if the page shows most of it, else trafilatura is asked.
     """
     known = frozenset(key_of(t) for t in titles if t)
-    keys = _Keys(blocks)
     ld_text = f" {key_of(article_body or '')} "
-    in_ld = _repeated(blocks, keys, ld_text)
+    in_ld = _repeated(blocks, ld_text)
     shape = shape_votes(blocks)
     away = _away(blocks, shape)
     if is_sound(blocks, shape, away):
-        votes, method = _with_ld(shape, in_ld, keys, ld_text, "shape")
-        body = _body(blocks, keys, votes, in_ld, known, method, beside=True)
+        votes, method = _with_ld(blocks, shape, in_ld, ld_text, "shape")
+        body = _body(blocks, votes, in_ld, known, method, beside=True)
         if not _left_open(blocks, body, away):
             return body
-    votes, method = _with_ld([False] * len(blocks), in_ld, keys, ld_text, "trafilatura")
+    votes, method = _with_ld(blocks, [False] * len(blocks), in_ld, ld_text, "trafilatura")
     if method != "jsonld":  # the page's own articleBody, where it shows most of it, needs no other judge
         certain_text = f" {' '.join(key_of(line) for line in judge(tree, url))} "
-        votes = [bool(k) and f" {k} " in certain_text for k in keys]
+        votes = [bool(b.key) and f" {b.key} " in certain_text for b in blocks]
     votes, method = _with_shape(blocks, votes, shape, method)
     if not any(votes):
         votes, method = [_paragraph_like(b) for b in blocks], "length"
-    return _body(blocks, keys, votes, in_ld, known, method, beside=False)
+    return _body(blocks, votes, in_ld, known, method, beside=False)
 
 
-def _repeated(blocks: Sequence[Block], keys: Sequence[str], ld_text: str) -> list[bool]:
+def _repeated(blocks: Sequence[Block], ld_text: str) -> list[bool]:
     """Which blocks the articleBody repeats; not asked of links alone, as menus are."""
     if len(ld_text) <= LEAST:
         return [False] * len(blocks)
     return [
-        len(b.text) > LEAST and b.link_share <= 0.95 and len(keys[i]) > LEAST and f" {keys[i]} " in ld_text
-        for i, b in enumerate(blocks)
+        len(b.text) > LEAST and b.link_share <= 0.95 and len(b.key) > LEAST and f" {b.key} " in ld_text
+        for b in blocks
     ]
 
 
 def _body(
     blocks: Sequence[Block],
-    keys: Sequence[str],
     votes: list[bool],
     in_ld: Sequence[bool],
     known: frozenset[str],
@@ -165,15 +138,15 @@ def _body(
         return Body(blocks=(), container=None, method="none")
     if beside:
         votes = _with_siblings(blocks, votes, away)
-    chosen = _without_kicker(blocks, _choose(blocks, keys, votes, in_ld, away, container, known), known)
+    chosen = _without_kicker(blocks, _choose(blocks, votes, in_ld, away, container, known), known)
     return Body(blocks=tuple(chosen), container=container, method=method)
 
 
 def _with_ld(
-    votes: list[bool], in_ld: Sequence[bool], keys: Sequence[str], ld_text: str, method: str
+    blocks: Sequence[Block], votes: list[bool], in_ld: Sequence[bool], ld_text: str, method: str
 ) -> tuple[list[bool], str]:
     """The votes and, where the page shows most of a long articleBody of its JSON-LD, that too."""
-    if len(ld_text) > 600 and sum(len(keys[i]) for i, v in enumerate(in_ld) if v) > 0.6 * len(ld_text):
+    if len(ld_text) > 600 and sum(len(b.key) for b, v in zip(blocks, in_ld, strict=True) if v) > 0.6 * len(ld_text):
         return [a or b for a, b in zip(votes, in_ld, strict=True)], "jsonld"
     return votes, method
 
@@ -366,7 +339,6 @@ def _signature(block: Block, container: HtmlElement | None) -> str:
 
 def _choose(
     blocks: Sequence[Block],
-    keys: Sequence[str],
     votes: Sequence[bool],
     in_ld: Sequence[bool],
     away: Sequence[str | None],
@@ -381,7 +353,7 @@ def _choose(
         support.setdefault(kind, [0, 0])[0 if votes[i] else 1] += len(blocks[i].text)
     chosen: list[Block] = []
     for i in inside:
-        block, key = blocks[i], keys[i]
+        block, key = blocks[i], blocks[i].key
         sure = (in_ld[i] and len(key) >= SURE) or (bool(chosen) and is_quoted_post(block))
         if (not _LETTER.search(key) and block.tag not in CELLS) or _is_title(key, block, titles):
             continue
@@ -414,7 +386,7 @@ def _is_title(key: str, block: Block, titles: frozenset[str]) -> bool:
 
 def _without_kicker(blocks: Sequence[Block], chosen: Sequence[Block], titles: frozenset[str]) -> list[Block]:
     """Without the short lines that stand above the headline: section names, kickers, dates."""
-    head = next((b.order for b in blocks if b.tag == "h1" and key_of(b.text) in titles), -1)
+    head = next((b.order for b in blocks if b.tag == "h1" and b.key in titles), -1)
     return [b for b in chosen if b.order > head or len(b.text) >= OPENING]
 
 
