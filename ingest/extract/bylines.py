@@ -54,28 +54,24 @@ def authors_found(
     nowhere to be seen.
     """
     own = {words for n in site_names if n for words in (key_of(n), f"the {key_of(n)}")}
-    shown = chain(_shown_bylines(sources.page), _spoken_bylines(blocks, head))
-    first = next(shown, None)  # what hidden data is held against; the others are read where they are needed
+    shown = chain(_shown_bylines(sources.page), _spoken_bylines(blocks, head))  # found as they are asked for
     fallback: tuple[tuple[str, ...], Found | None] = ((), None)
-    for names, found in chain(_told_authors(sources), () if first is None else (first,), shown):
+    for names, found in chain(_told_authors(sources), shown):
         kept = tuple(n for n in names if key_of(n) not in own)
         if any(looks_like_person(n) for n in kept):
-            return _against_shown(kept, found, first, blocks)
+            if found.source == "dom" or _is_seen(kept, blocks):
+                return kept, found
+            first = next(shown, None)
+            return first if first is not None and has_lead(first[1].raw) else (kept, found)
         if names and not fallback[0]:
             fallback = (names, found)
     return fallback
 
 
-def _against_shown(
-    names: tuple[str, ...], found: Found, shown: tuple[tuple[str, ...], Found] | None, blocks: Sequence[Block]
-) -> tuple[tuple[str, ...], Found]:
-    if found.source == "dom" or shown is None:
-        return names, found
-    if has_lead(shown[1].raw):
-        text = " ".join(b.text for b in blocks[:400]).casefold()
-        if not any(n.casefold() in text for n in names):
-            return shown
-    return names, found
+def _is_seen(names: Sequence[str], blocks: Sequence[Block]) -> bool:
+    """True where the page shows one of the names, as far as bylines may stand."""
+    text = " ".join(b.text for b in blocks[:400]).casefold()
+    return any(n.casefold() in text for n in names)
 
 
 def _told_authors(sources: Sources) -> Iterator[tuple[tuple[str, ...], Found]]:
