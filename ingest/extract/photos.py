@@ -272,11 +272,11 @@ def _read(
     alt = clean(image.get("alt") or "") or None
     caption = credit = _NOTHING
     for more_caption, more_credit in _offers(image, scope, keep_out, described.get(known.key(image)), alt):
-        if not caption.text and not credit.text:
-            caption = (
-                more_caption  # a caption is taken only where no words were found: sources tell the same in other words
-            )
-        credit = credit if credit.text else more_credit
+        if not caption.text:  # sources tell the same in other words: the first is taken
+            caption = more_caption
+        credit = more_credit
+        if credit.text:
+            break
     parsed: Credit | None = parse_credit(credit.text) if credit.text else None
     if parsed is not None and not parsed.text:
         parsed = None
