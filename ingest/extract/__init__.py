@@ -85,7 +85,7 @@ def extract(
     if captured.tzinfo is None:
         captured = captured.replace(tzinfo=UTC)
     try:
-        with COLLECTOR.paused():
+        with COLLECTOR:
             return _extract(
                 body=body, url=url, captured=captured, content_type=content_type, headers=headers, outlet=outlet
             )

@@ -17,13 +17,13 @@ def test_it_is_off_until_the_last_of_several_threads_is_done() -> None:
     collector, inside, leave, seen = Collector(), threading.Event(), threading.Event(), []
 
     def read() -> None:
-        with collector.paused():
+        with collector:
             inside.set()
             leave.wait(10)
         seen.append(gc.isenabled())
 
     thread = threading.Thread(target=read)
-    with collector.paused():
+    with collector:
         thread.start()
         assert inside.wait(10)
         assert not gc.isenabled()
@@ -36,7 +36,7 @@ def test_it_is_off_until_the_last_of_several_threads_is_done() -> None:
 def test_a_program_that_turned_it_off_finds_it_off() -> None:
     gc.disable()
     try:
-        with Collector().paused():
+        with Collector():
             pass
         assert not gc.isenabled()
     finally:
