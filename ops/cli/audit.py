@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from storage.archive import Archive
     from storage.fixity import AuditReport
 
-#: Processes that read segments, unless said otherwise: one a core, and no more than a small server has.
+#: Segments read at once, unless said otherwise: one a core, and no more than a small server has.
 CORES: Final = min(os.cpu_count() or 1, 4)
 
 
@@ -25,7 +25,7 @@ def audit(
     full: Annotated[bool, typer.Option("--full", help="Every object (the default without --sample).")] = False,
     sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="N records, chosen at random.")] = None,
     rate: Annotated[float | None, typer.Option(min=1, metavar="BYTES", help="Read so many bytes a second.")] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that read segments.")] = CORES,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Segments read at once.")] = CORES,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted audit stopped.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Bring back what the mirror holds intact.")] = False,
     rederive: Annotated[bool, typer.Option("--rederive", help="Read every page again, and compare.")] = False,

@@ -27,8 +27,9 @@ from storage.fingerprints import keys_of
 from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, Findings
 from storage.fixity.segments import differing
 
-#: Rows read ahead of where the audit stands: fewer, larger queries.
-AHEAD: Final = 500
+#: Rows read ahead of where the audit stands: enough that a query costs little beside them, few enough that what is read
+#: for nothing at the end of a segment does too.
+AHEAD: Final = 100
 #: Texts of strangers, in which the catalog puts a sign where a database cannot hold theirs.
 _FOREIGN: Final = ("media_type", "location", "etag", "last_modified", "item_url")
 

@@ -57,7 +57,7 @@ class AuditOptions:
 
     sample: int | None = None  # records chosen at random, instead of all
     rate: float | None = None  # bytes of segment files read in a second, at most
-    workers: int = 1  # processes that read segments
+    workers: int = 1  # segments read at once, by threads and processes
     resume: bool = False  # take what an interrupted audit of this folder had read as read
 
 

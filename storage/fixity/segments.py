@@ -7,6 +7,7 @@ are read one by one, so that every damaged record is named and every whole one s
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, cast
@@ -55,11 +56,17 @@ class SegmentAudit:
     """Reads segments one after another. `records` counts those that were read."""
 
     def __init__(
-        self, archive: Archive, findings: Findings, on_event: OnEvent, *, rate: float | None = None
+        self,
+        archive: Archive,
+        findings: Findings,
+        on_event: OnEvent,
+        *,
+        rate: float | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
-        """`rate` bounds what is read, in bytes of the files a second."""
+        """`rate` bounds what is read, in bytes of the files a second; once `stop` is set, Stopped is raised."""
         self._archive, self._findings, self._on_event = archive, findings, on_event
-        self._rate = rate
+        self._rate, self._stop = rate, stop
         self.records = 0
         self.spoiled: set[str] = set()  # events of which a record is damaged or gone
 
@@ -73,7 +80,7 @@ class SegmentAudit:
         with stream, self._archive.catalog.read() as tx:
             # After the file was opened: what a row says of its segment was true of the file before.
             current = tx.segments.get(row.name) or row
-            hashing = HashingReader(stream, rate=self._rate)
+            hashing = HashingReader(stream, rate=self._rate, stop=self._stop)
             intact = self._walk(tx, current, cast(BinaryIO, hashing))
             if current.state == "open":
                 self._findings.notes.append(f"segment {row.name} stands in one local copy until it is sealed")
@@ -292,21 +299,28 @@ class SegmentAudit:
             self._findings.add(DAMAGED, where, f"its bytes are not those that were sealed, {some}")
 
 
+class Stopped(Exception):
+    """Nobody waits any longer for what was being read."""
+
+
 class HashingReader:
     """A stream that hashes what is read through it, at most `rate` bytes a second where one is set."""
 
-    def __init__(self, stream: BinaryIO, *, rate: float | None = None) -> None:
-        self._stream, self._rate = stream, rate
+    def __init__(
+        self, stream: BinaryIO, *, rate: float | None = None, stop: threading.Event | None = None
+    ) -> None:
+        self._stream, self._rate, self._stop = stream, rate, stop or threading.Event()
         self._digest, self._length = hashlib.sha256(), 0
         self._begun = time.monotonic()
 
     def read(self, size: int = -1) -> bytes:
-        """As the stream's own."""
+        """As the stream's own. Raises Stopped."""
         data = self._stream.read(size)
         self._digest.update(data)
         self._length += len(data)
-        if self._rate is not None:
-            time.sleep(max(0.0, self._begun + self._length / self._rate - time.monotonic()))
+        late = 0.0 if self._rate is None else self._begun + self._length / self._rate - time.monotonic()
+        if self._stop.wait(late) if late > 0 else self._stop.is_set():
+            raise Stopped
         return data
 
     def finish(self) -> tuple[str, int]:

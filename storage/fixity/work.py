@@ -1,18 +1,23 @@
-"""Segments shared out among processes, one segment a task, and what was found brought together again in their order.
+"""Segments shared out among threads and processes, one segment a task; what was found comes together in their order.
 
-What is read once and found wrong is read once more before it is believed: memory and cables err too. How one segment is
-checked is left to `segments` and `events`.
+Inflating and hashing, two thirds of the work, let go of the interpreter: two threads keep two cores busy without the
+second that a process takes to start. The rest holds it, so further readers are processes. What is read once and found
+wrong is read once more before it is believed: memory and cables err too. How one segment is checked is left to
+`segments` and `events`.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from schemas.errors import DamageError, StoreError
@@ -23,9 +28,11 @@ from storage.fixity.events import EventAudit
 from storage.fixity.findings import DAMAGED, ORPHAN, UNREADABLE, Finding, Findings
 from storage.fixity.segments import SegmentAudit
 
-#: Compressed bytes from which further processes are worth their start (a second of CPU each).
+#: Segments that one process reads at once: of three threads the third would wait for the other two.
+HERE: Final = 2
+#: Compressed bytes from which other processes are worth their start (a second of CPU each).
 SHARE_FROM: Final = 32_000_000
-#: Tasks given out ahead of the one that is waited for, for each process: what is found is held until its turn.
+#: Tasks given out ahead of the one that is waited for, for each reader: what is found is held until its turn.
 AHEAD: Final = 4
 
 
@@ -44,26 +51,34 @@ class SegmentResult:
     notes: tuple[str, ...]
 
 
-def check_segment(archive: Archive, row: SegmentRow, known: frozenset[str], rate: float | None = None) -> SegmentResult:
+def check_segment(
+    archive: Archive,
+    row: SegmentRow,
+    known: frozenset[str],
+    rate: float | None = None,
+    stop: threading.Event | None = None,
+) -> SegmentResult:
     """Read one segment; where something is wrong, once more.
 
     `known` are places about which something was found already, `rate` is in bytes of the file a second. Raises
-    StoreError, CatalogError, DiskError; nothing for damage.
+    StoreError, CatalogError, DiskError, and Stopped once `stop` is set; nothing for damage.
     """
-    first = _read(archive, row, known, rate)
+    first = _read(archive, row, known, rate, stop)
     if all(finding.kind == ORPHAN for finding in first.findings):
         return first
-    second = _read(archive, row, known, rate)
+    second = _read(archive, row, known, rate, stop)
     if all(finding.kind == ORPHAN for finding in second.findings):
         note = f"segment {row.name} was read wrongly once ({first.findings[0].message}) and rightly when read again"
         return _with_note(second, note)
     return second
 
 
-def _read(archive: Archive, row: SegmentRow, known: frozenset[str], rate: float | None) -> SegmentResult:
+def _read(
+    archive: Archive, row: SegmentRow, known: frozenset[str], rate: float | None, stop: threading.Event | None
+) -> SegmentResult:
     findings = Findings(known)
     events = EventAudit(findings=findings)
-    segments = SegmentAudit(archive, findings, events.check, rate=rate)
+    segments = SegmentAudit(archive, findings, events.check, rate=rate, stop=stop)
     try:
         segments.check(row)
     except DamageError as error:
@@ -96,65 +111,67 @@ def check_segments(
     workers: int,
     rate: float | None = None,
 ) -> Iterator[SegmentResult]:
-    """The result of each segment, in their order; by `workers` processes where there is enough to read, of which this
-    is one: it reads while the others start, and what they have not begun while it waits for them.
+    """The result of each segment, in their order, by so many readers: threads of this process, and beyond HERE of them
+    processes, where there is enough to read.
 
     Raises StoreError, CatalogError, DiskError.
     """
-    workers = min(workers, len(rows))
-    if workers < 2 or sum(row.length or 0 for row in rows) < SHARE_FROM:
+    enough = sum(row.length or 0 for row in rows) >= SHARE_FROM
+    workers = min(workers, len(rows), workers if enough else HERE)
+    if workers < 2:
         for row in rows:
             yield check_segment(archive, row, known, rate)
         return
-    share = None if rate is None else rate / workers
+    with ExitStack() as stack:
+        pool = None if workers <= HERE else stack.enter_context(_processes(archive, workers - HERE))
+        # A thread for each reader: what it hands to another process it waits for.
+        threads = stack.enter_context(ThreadPoolExecutor(workers, "audit"))
+        readers = _Readers(archive, known, pool=pool, rate=None if rate is None else rate / workers)
+        stack.callback(readers.close)
+        rest = iter(rows)
+        tasks = deque(threads.submit(readers.read, row) for row in islice(rest, workers * AHEAD))
+        while tasks:
+            try:
+                result = tasks.popleft().result()
+            except BrokenProcessPool as error:
+                raise StoreError("a process of the audit was killed", remedy="run it again with --workers 1") from error
+            tasks.extend(threads.submit(readers.read, row) for row in islice(rest, 1))
+            yield result
+
+
+def _processes(archive: Archive, count: int) -> ProcessPoolExecutor:
+    """So many processes that have opened the archive."""
     settings = replace(archive.settings, clock=system_clock)  # one that tests wind up cannot be sent
     # Spawned, not forked: connections and threads of this process must not be shared with another.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers - 1, context, _open, (settings,)) as pool:
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _open, (settings,))
+
+
+class _Readers:
+    """Who reads: HERE threads of this process, and for each further one a process."""
+
+    def __init__(
+        self, archive: Archive, known: frozenset[str], *, pool: ProcessPoolExecutor | None, rate: float | None
+    ) -> None:
+        """`rate` is what each of them reads, in bytes of the files a second."""
+        self._archive, self._known, self._pool, self._rate = archive, known, pool, rate
+        self._free = threading.Semaphore(HERE)
+        self._stop = threading.Event()
+
+    def read(self, row: SegmentRow) -> SegmentResult:
+        """Read one segment: here, where one of the threads is free for it."""
+        if not self._free.acquire(blocking=False):
+            assert self._pool is not None  # there are no more threads than places, else
+            return self._pool.submit(_task, row, self._known, self._rate).result()
         try:
-            yield from _in_order(pool, rows, known, share, ahead=workers * AHEAD, here=archive)
-        except BrokenProcessPool as error:
-            raise StoreError("a process of the audit was killed", remedy="run it again with --workers 1") from error
+            return check_segment(self._archive, row, self._known, self._rate, self._stop)
         finally:
-            pool.shutdown(cancel_futures=True)
+            self._free.release()
 
-
-@dataclass(kw_only=True, slots=True)
-class _Task:
-    """A segment that is given out, and what came of it where this process read it."""
-
-    row: SegmentRow
-    future: Future[SegmentResult]
-    result: SegmentResult | None = None
-
-
-def _in_order(
-    pool: ProcessPoolExecutor,
-    rows: Iterable[SegmentRow],
-    known: frozenset[str],
-    rate: float | None,
-    *,
-    ahead: int,
-    here: Archive,
-) -> Iterator[SegmentResult]:
-    rest = iter(rows)
-    tasks: deque[_Task] = deque()
-    while True:
-        while len(tasks) < ahead and (row := next(rest, None)) is not None:
-            tasks.append(_Task(row=row, future=pool.submit(_task, row, known, rate)))
-        if not tasks:
-            return
-        first = tasks[0]
-        if first.result is not None or first.future.done():
-            tasks.popleft()
-            yield first.result or first.future.result()
-            continue
-        # From the end, where the others are not yet; what was taken over is cancelled, and cancels no more.
-        free = next((task for task in reversed(tasks) if task.result is None and task.future.cancel()), None)
-        if free is not None:
-            free.result = check_segment(here, free.row, known, rate)
-        else:
-            first.future.exception()  # waits; what it raises is raised above
+    def close(self) -> None:
+        """Nobody waits for a result any longer: begin nothing, and stop what is read here."""
+        self._stop.set()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 # -- in the other process

@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -183,14 +184,40 @@ def test_what_is_read_wrongly_once_is_read_again_before_it_is_believed(
     assert any(f"segment {name} was read wrongly once" in note for note in report.notes)
 
 
-def test_two_processes_find_what_one_finds(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive.seal()
+@pytest.mark.parametrize("workers", [2, 3], ids=["two threads", "and a process"])
+def test_several_readers_find_what_one_finds(archive: Archive, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    for number in (300, 301):
+        archive.deposit([(exchange(f"/{number}", page(number)), ARTICLE)])
+        archive.seal()
     row = next(r for r in rows(archive) if r.type == "response")
     flip(file_of(archive, row.segment), row.offset + row.length // 2)
     alone = audit(archive)
     monkeypatch.setattr("storage.fixity.work.SHARE_FROM", 0)
-    assert audit(archive, AuditOptions(workers=2)) == alone
+    assert audit(archive, AuditOptions(workers=workers)) == alone
     assert not alone.ok
+
+
+def test_an_audit_that_fails_stops_what_its_other_threads_read(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.seal()
+    with archive.catalog.read() as tx:
+        first, second = tx.segments.all()[:2]
+    real, waits = Segments.open, threading.Event()
+
+    def opened(self: Segments, name: str) -> BinaryIO:
+        if name == first.name:
+            waits.wait()
+            raise DiskError("unplugged")
+        waits.set()
+        return real(self, name)
+
+    monkeypatch.setattr(Segments, "open", opened)
+    # A byte in two seconds: whoever is not stopped reads for hours.
+    results = check_segments(archive, [first, second], frozenset(), workers=2, rate=1)
+    with pytest.raises(DiskError, match="unplugged"):
+        next(results)
+    assert not [t for t in threading.enumerate() if t.name.startswith("audit")]
 
 
 @pytest.mark.parametrize("held", [10_000, 1], ids=["digests held", "each asked for"])
@@ -218,9 +245,9 @@ def test_a_record_that_a_redaction_names_and_that_still_stands_is_told(
         assert (told, len(waits) > 0) == (([place], False) if state == "done" else ([], True))
 
 
-@pytest.mark.parametrize("ahead", [1, 4])
-def test_what_several_processes_read_comes_in_the_order_of_the_segments(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch, ahead: int
+@pytest.mark.parametrize(("workers", "ahead"), [(2, 1), (2, 4), (4, 1)])
+def test_what_several_readers_read_comes_in_the_order_of_the_segments(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, workers: int, ahead: int
 ) -> None:
     for number in range(200, 209):
         archive.deposit([(exchange(f"/{number}", page(number)), ARTICLE)])
@@ -231,7 +258,7 @@ def test_what_several_processes_read_comes_in_the_order_of_the_segments(
     monkeypatch.setattr("storage.fixity.work.AHEAD", ahead)
     wanted = [check_segment(archive, row, frozenset()) for row in segments]
     assert len(wanted) > 9
-    assert list(check_segments(archive, segments, frozenset(), workers=2)) == wanted
+    assert list(check_segments(archive, segments, frozenset(), workers=workers)) == wanted
 
 
 def test_an_audit_changes_nothing(archive: Archive) -> None:
