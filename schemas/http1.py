@@ -105,12 +105,24 @@ def parse_response(block: bytes, *, method: str = "GET") -> ResponseView:
     `method` is that of the request: the answer to HEAD has no body (RFC 9112 section 6.3).
     """
     found = _find_head(block)
+    return _response(found, block, block[found.end :], method)
+
+
+def parse_response_head(block: bytes | memoryview, *, method: str = "GET") -> ResponseView:
+    """As `parse_response`, of all up to the body, which is left where it stands: the view is that of an empty body.
+
+    Never raises. Of a block without a readable head, the whole is looked at.
+    """
+    found = _find_head(block)
+    return _response(found, block, b"", method)
+
+
+def _response(found: _Head, block: bytes | memoryview, body: bytes, method: str) -> ResponseView:
     if found.match is None:
-        return _unreadable(block[found.start :], found.informational)
+        return _unreadable(bytes(block[found.start :]), found.informational)
     status = int(found.match[3])
-    head = block[found.start : found.end]
+    head = bytes(block[found.start : found.end])
     headers = _parse_headers(head)
-    body = block[found.end :]
     read = _read_body(body, status=status, method=method, headers=headers)
     return ResponseView(
         status=status,
@@ -128,17 +140,8 @@ def parse_response(block: bytes, *, method: str = "GET") -> ResponseView:
     )
 
 
-def response_head(block: bytes | memoryview) -> bytes:
-    """What `parse_response` reads status and fields from: all up to the body, 1xx heads before it too.
-
-    The whole block where no head can be read. Never raises.
-    """
-    found = _find_head(block)
-    return bytes(block if found.match is None else block[: found.end])
-
-
 def plain_payload(head: ResponseView, size: int, *, method: str = "GET") -> slice | None:
-    """Where in a block of `size` bytes the payload of its response stands, whose `response_head` was parsed.
+    """Where in a block of `size` bytes the payload of its response stands, of which this is the head.
 
     None where a transfer-coding has to be undone first, or the head cannot be read. Never raises.
     """

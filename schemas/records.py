@@ -17,7 +17,7 @@ from typing import Final
 
 from schemas.digests import Digest
 from schemas.errors import InvalidValue
-from schemas.http1 import ResponseView, parse_response, payload_with_framing, plain_payload, response_head
+from schemas.http1 import ResponseView, parse_response, parse_response_head, payload_with_framing, plain_payload
 from schemas.instants import parse_warc_date
 
 #: WARC header that carries 32 random bytes in hex; it makes the record digest a commitment that hides the
@@ -32,6 +32,8 @@ _RECORD_END: Final = b"\r\n\r\n"
 RECORD_TAIL: Final = len(_RECORD_END)
 _RECORD_VERSION: Final = re.compile(r"WARC/[0-9]\.[0-9]+")
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# A field with the CRLF before it; where all matches together make the whole head, nothing in it is amiss.
+_FIELD: Final = re.compile(rf"\r\n({_FIELD_NAME.pattern}):([^\x00-\x08\x0a-\x1f]*)")
 # What may not stand in a line once the head was split at its CRLFs.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f]")
 
@@ -141,10 +143,10 @@ def parse_header(data: bytes) -> RecordHeader:
     if head_end < 0:
         raise InvalidValue("not a WARC record: no end of its header found")
     version, names, headers = _parse_head(data[:head_end])
-    for name in _MANDATORY:
-        if names.count(name) != 1:
-            raise InvalidValue(f"a WARC record has exactly one {_SPELT[name]}")
     first = {name: value for name, (_, value) in zip(reversed(names), reversed(headers), strict=True)}
+    for name in _MANDATORY:
+        if name not in first or (len(first) != len(names) and names.count(name) != 1):
+            raise InvalidValue(f"a WARC record has exactly one {_SPELT[name]}")
     length = first["content-length"]
     if not (length.isascii() and length.isdigit() and len(length) < 19):
         raise InvalidValue(f"not a Content-Length: {length[:40]!r}")
@@ -205,7 +207,7 @@ def _payload_fault(
         return _digest_fault(declared, block)
     if kind == "request":
         return None  # the payload of a request is its body; nothing of ours writes a digest of it
-    span = plain_payload(http or parse_response(response_head(block)), len(block))
+    span = plain_payload(http or parse_response_head(block), len(block))
     if span is not None:
         return _digest_fault(declared, memoryview(block)[span])
     response = parse_response(bytes(block))
@@ -235,26 +237,29 @@ def _digest_fault(declared: str, data: bytes | memoryview) -> str | None:
 def _parse_head(head: bytes) -> tuple[str, list[str], tuple[tuple[str, str], ...]]:
     """Version line, fields' names in lower case, and fields of a record's header; it comes without its blank line."""
     try:
-        version, *lines = head.decode("utf-8").split("\r\n")
+        text = head.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidValue("a WARC header that is not UTF-8") from error
+    version = text.partition("\r\n")[0]
     if _RECORD_VERSION.fullmatch(version) is None:
         raise InvalidValue(f"not a WARC record: it begins {head[:20]!r}")
-    names, headers = [], []
-    for line in lines:
+    fields = _FIELD.findall(text, len(version))
+    if len(version) + sum([len(name) + len(value) for name, value in fields]) + 3 * len(fields) != len(text):
+        raise InvalidValue(_head_fault(text[len(version) :]))
+    return version, [_lower(name) for name, _ in fields], tuple([(name, value.strip(" \t")) for name, value in fields])
+
+
+def _head_fault(lines: str) -> str:
+    """What is wrong in the lines of a header, in words."""
+    for line in lines.split("\r\n")[1:]:
         name, colon, value = line.partition(":")
-        lower = _lower_name(name) if colon else None
-        if lower is None:
-            raise InvalidValue(f"not a WARC header line: {line[:60]!r}")
-        names.append(lower)
-        headers.append((name, value.strip(" \t")))
-    if _CONTROL.search("".join(lines)) is not None:
-        bad = next(name for name, value in headers if _CONTROL.search(value))
-        raise InvalidValue(f"a control character in the WARC header {bad}")
-    return version, names, tuple(headers)
+        if not colon or _FIELD_NAME.fullmatch(name) is None:
+            return f"not a WARC header line: {line[:60]!r}"
+        if _CONTROL.search(value):
+            return f"a control character in the WARC header {name}"
+    return "not a WARC header"
 
 
 @lru_cache(maxsize=_NAMES_KEPT)
-def _lower_name(name: str) -> str | None:
-    """A field's name in lower case; None for what is no name."""
-    return name.lower() if _FIELD_NAME.fullmatch(name) is not None else None
+def _lower(name: str) -> str:
+    return name.lower()

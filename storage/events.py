@@ -21,7 +21,7 @@ from schemas.articles import Article
 from schemas.captures import Capture, Context, Ending, Exchange, RecordRef, Role
 from schemas.digests import Digest
 from schemas.errors import InvalidValue
-from schemas.http1 import ResponseView, parse_response, response_head
+from schemas.http1 import ResponseView, parse_response, parse_response_head
 from schemas.instants import parse_warc_date, to_micros, warc_date
 from schemas.outlets import OutletChange
 from schemas.urls import join
@@ -103,8 +103,7 @@ class Event:
         """The id that its record rows share; None for `other`."""
         if self.kind == "other":
             return None
-        views = [view for view, _ in self.records]
-        return _main(views).record_id if self.kind == "capture" else views[-1].record_id
+        return (_main(self.records) if self.kind == "capture" else self.records[-1])[0].record_id
 
     @property
     def end(self) -> int:
@@ -376,9 +375,12 @@ def _single_kind(view: RecordLike) -> str:
     return "other"
 
 
-def _main(views: Sequence[RecordLike]) -> RecordLike:
+def _main(records: Sequence[tuple[RecordLike, RecordRef]]) -> tuple[RecordLike, RecordRef]:
     """The record whose id names the capture: response or revisit, else (an attempt) the metadata record."""
-    return next((v for v in views if v.type in ("response", "revisit")), views[-1])
+    for record in records:
+        if record[1].type in ("response", "revisit"):
+            return record
+    return records[-1]
 
 
 def outlet_change_of(event: Event) -> OutletChange:
@@ -388,8 +390,7 @@ def outlet_change_of(event: Event) -> OutletChange:
 
 def capture_of(event: Event) -> Capture:
     """The catalog row of a capture event; `seq` 0 and no log index, which the archive gives. Raises InvalidValue."""
-    views = [view for view, _ in event.records]
-    last, main = views[-1], _main(views)
+    last, main = event.records[-1][0], _main(event.records)[0]
     meta = last.meta if isinstance(last, DraftView) and last.meta is not None else canonical.loads(last.block)
     url, date = main.header("WARC-Target-URI"), _date_of(main)
     if isinstance(meta, dict) and imports.is_imported(meta) and url is not None:
@@ -429,7 +430,7 @@ def capture_of(event: Event) -> Capture:
 def _response_of(view: RecordLike) -> ResponseView:
     """The answer in a record's block, of which only status and fields are looked at: a revisit has no more."""
     http: ResponseView | None = getattr(view, "http", None)  # of a draft, or of a record read back
-    return parse_response(response_head(view.block)) if http is None else http
+    return parse_response_head(view.block) if http is None else http
 
 
 def _header(http: ResponseView | None, name: str) -> str | None:

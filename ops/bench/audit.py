@@ -1,7 +1,7 @@
 """Reading everything again: this audit beside warcio, FastWARC and `zcat | sha256sum` on the same segments.
 
     python -m ops.bench.audit [--rounds N]          the comparison
-    python -m ops.bench.audit ours FOLDER WORKERS   our side, as the comparison runs it
+    python -m ops.bench.audit ours FOLDER WORKERS   our side, so many segments at once
     python -m ops.bench.audit make FOLDER ROUNDS    the archive that all sides read
 
 The audit does more than the others: it also holds every record against catalog and log. Each side is a process of its
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 GROUP: Final = 32
 #: Bytes of a segment: enough of them that processes can share, as any archive has.
 SEGMENT: Final = 8_000_000
-#: Processes of our audit.
+#: Segments that our audit reads at once.
 WORKERS: Final = 2
 MEGA: Final = 1_000_000
 
@@ -89,9 +89,11 @@ def make(folder: Path, rounds: int) -> None:
 
 def ours(folder: Path, workers: int) -> None:
     """Our side: the whole audit; prints what it found as JSON."""
+    from ops.process import settle
     from storage.archive import Archive
     from storage.fixity import AuditOptions, audit
 
+    settle()  # as `audit` does
     with Archive.open(settings(folder)) as archive:
         report = audit(archive, AuditOptions(workers=workers))
     print(json.dumps({"ok": report.ok, "records": report.records}))
@@ -118,7 +120,7 @@ def timed(name: str, joined: Path, folder: Path) -> tuple[Run, float] | None:
     return done, time.perf_counter() - started
 
 
-OURS: Final = {"ours": WORKERS, "ours-alone": 1}  # processes
+OURS: Final = {"ours": WORKERS, "ours-alone": 1}  # segments read at once
 SIDES: Final = (*OURS, "fastwarc check", "warcio check", "zcat | sha256sum")
 
 
@@ -143,7 +145,7 @@ def compare(rounds: int) -> None:
     finally:
         shutil.rmtree(folder)
     base = results[SIDES[0]]
-    much = f"{size / MEGA:.0f} MB uncompressed, {len(segments)} segments; ours by {WORKERS} processes"
+    much = f"{size / MEGA:.0f} MB uncompressed, {len(segments)} segments; ours by {WORKERS} threads"
     table(
         f"audit: {made['captures']} captures of {made['what']}, {much}",
         ("side", "CPU", "wall", "MB/CPU-s", "MB/s", "peak MB"),

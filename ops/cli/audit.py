@@ -33,9 +33,11 @@ def audit(
     json: AsJson = False,
 ) -> None:
     """Recompute every digest, root and checkpoint, and compare catalog, objects and log both ways."""
+    from ops.process import settle
     from storage.fixity import AuditOptions
     from storage.fixity import audit as check
 
+    settle()
     if full and sample is not None:
         raise UsageError("--full and --sample exclude each other", remedy="give one of them")
     options = AuditOptions(sample=sample, rate=rate, workers=workers, resume=resume)

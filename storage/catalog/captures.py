@@ -29,20 +29,6 @@ _SET: Final = (
 )
 # Spelled out, not bound: the index over what is pending is used only where the query says the same.
 _IS_PENDING: Final[ColumnElement[str]] = literal_column("'pending'")
-_FOREIGN: Final = ("media_type", "location", "etag", "last_modified", "item_url")
-_PLAIN: Final = (
-    "id",
-    "kind",
-    "url",
-    "outlet_id",
-    "status",
-    "payload_digest",
-    "payload_length",
-    "refers_to",
-    "via",
-    "wall",
-    "log_index",
-)
 
 
 class Captures(Queries):
@@ -204,13 +190,29 @@ def _row_of(capture: Capture) -> tuple[Any, ...]:
 
 
 def capture_of_row(row: Row[Any]) -> Capture:
-    """The capture that a row of `captures` holds."""
-    found = row._mapping
+    """The capture that a whole row of `captures` holds, by the places of its columns: an audit reads every one."""
+    seq, capture_id, kind, url, date, outlet_id, role, ending, status, media_type, location, etag, *rest = tuple(row)
+    last_modified, payload_digest, payload_length, refers_to, via, wall, log_index, hints, item_url, *_ = rest
     return Capture(
-        seq=found["seq"],
-        date=from_micros(found["date"]),
-        role=Role(found["role"]),
-        ending=Ending(found["ending"]),
-        hints=from_words(found["hints"]),
-        **{name: found[name] for name in _PLAIN + _FOREIGN},
+        id=capture_id,
+        seq=seq,
+        kind=kind,
+        url=url,
+        date=from_micros(date),
+        outlet_id=outlet_id,
+        role=Role(role),
+        ending=Ending(ending),
+        status=status,
+        media_type=media_type,
+        location=location,
+        etag=etag,
+        last_modified=last_modified,
+        payload_digest=payload_digest,
+        payload_length=payload_length,
+        refers_to=refers_to,
+        via=via,
+        wall=wall,
+        log_index=log_index,
+        hints=from_words(hints),
+        item_url=item_url,
     )

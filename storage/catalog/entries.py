@@ -199,11 +199,5 @@ class LogQueries(Queries):
 
 
 def _row(row: Row[Any]) -> EntryRow:
-    found = row._mapping
-    return EntryRow(
-        index=found["index"],
-        type=found["type"],
-        body=bytes(found["body"]),
-        leaf=bytes(found["leaf"]),
-        subject=found["subject"],
-    )
+    index, kind, body, leaf, subject = tuple(row)  # by the places of its columns: an audit reads every one
+    return EntryRow(index=index, type=kind, body=bytes(body), leaf=bytes(leaf), subject=subject)

@@ -116,11 +116,23 @@ class Records(Queries):
         return _row(row) if row else None
 
 
-_FIELDS: Final = tuple(RecordRow.__dataclass_fields__)
-
-
 def _row(row: Row[Any]) -> RecordRow:
-    return RecordRow(**dict(zip(_FIELDS, row, strict=True)))  # by place: an audit reads every record's row
+    """By the places of its columns: an audit reads every one."""
+    record_id, kind, segment, offset, length, digest, *rest = tuple(row)
+    block_digest, payload_digest, target_uri, date, event_id = rest
+    return RecordRow(
+        record_id=record_id,
+        type=kind,
+        segment=segment,
+        offset=offset,
+        length=length,
+        digest=digest,
+        block_digest=block_digest,
+        payload_digest=payload_digest,
+        target_uri=target_uri,
+        date=date,
+        event_id=event_id,
+    )
 
 
 def _original(rows: Sequence[Row[Any]], url: str) -> Capture | None:

@@ -32,6 +32,8 @@ from storage.fixity.segments import differing
 AHEAD: Final = 100
 #: Texts of strangers, in which the catalog puts a sign where a database cannot hold theirs.
 _FOREIGN: Final = ("media_type", "location", "etag", "last_modified", "item_url")
+#: What a capture is given by the catalog and the log.
+_OWN: Final = frozenset({"seq", "log_index"})
 
 
 @dataclass(kw_only=True, slots=True)
@@ -67,10 +69,9 @@ class EventAudit:
             self.findings.add(MISSING, where, "its records are there, the catalog lacks its row")
             return
         self.captures += 1
-        wanted = _as_kept(events.capture_of(event), row)
-        if row != wanted:
-            names = ", ".join(differing(row, wanted))
-            self.findings.add(DAMAGED, where, f"the catalog has another {names} than its records")
+        wanted = events.capture_of(event)
+        if names := _not_as_kept(row, wanted):
+            self.findings.add(DAMAGED, where, f"the catalog has another {', '.join(names)} than its records")
         self._entry(tx, where, row.log_index, entry_of(event, wanted))
 
     def _article(self, tx: Tx, event: Event) -> None:
@@ -160,8 +161,13 @@ class EventAudit:
         return row
 
 
-def _as_kept(capture: Capture, row: Capture) -> Capture:
-    """A capture as the catalog can hold it, with the place and the entry of its row."""
-    texts: dict[str, Any] = {name: clean(getattr(capture, name)) for name in _FOREIGN}
-    hints = {k: clean(v) or "" for k, v in capture.hints.items()}
-    return replace(capture, seq=row.seq, log_index=row.log_index, hints=hints, **texts)
+def _not_as_kept(row: Capture, capture: Capture) -> list[str]:
+    """The fields in which a row differs from its capture as the catalog can hold it. Its place and its entry are the
+    catalog's own.
+    """
+    names = [name for name in differing(row, capture) if name not in _OWN]
+    if not names:
+        return names
+    kept: dict[str, Any] = {name: clean(getattr(capture, name)) for name in _FOREIGN}
+    kept["hints"] = {k: clean(v) or "" for k, v in capture.hints.items()}
+    return [name for name in names if name not in kept or getattr(row, name) != kept[name]]

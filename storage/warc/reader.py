@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from schemas.captures import RecordRef
 from schemas.errors import DamageError, InvalidValue
-from schemas.http1 import ResponseView, parse_response, response_head
+from schemas.http1 import ResponseView, parse_response_head
 from schemas.instants import parse_warc_date
 from schemas.records import RECORD_TAIL, bare_id, parse_header
 from storage.warc.members import LengthOf, damage, decompress_member, read_members
@@ -65,7 +65,7 @@ class Stored:
         if self.type not in ("response", "revisit"):
             return None
         if "http" not in self._read:
-            self._read["http"] = parse_response(response_head(self.view))
+            self._read["http"] = parse_response_head(self.view)
         return cast(ResponseView, self._read["http"])
 
     def header(self, name: str) -> str | None:
