@@ -2,16 +2,16 @@
 
 Both come as letter sequences (`storage.fingerprints` says what a letter is), so white space, case, quotes and entities
 do not count. Short pieces of the fragment are looked for in the text and extended to both sides, which takes time in
-proportion to the fragment, not to the product of both. Which texts are worth comparing is left to the caller.
+proportion to the fragment and the text, not to the product of both. Which texts are worth comparing is left to the
+caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
-
-Places = Mapping[str, Sequence[int]]
+from typing import Final, Protocol
 
 #: Letters of a piece that is looked for, and how far apart pieces begin: a run of SEED + STRIDE - 1 holds one.
 SEED: Final = 8
@@ -24,6 +24,17 @@ MIN_PART: Final = 10
 MAX_SHIFT: Final = 64
 #: Places of one piece in a text that are tried; a text that repeats itself more gains nothing.
 MAX_PLACES: Final = 16
+
+
+class Shared(Protocol):
+    """The pieces of SEED letters of a fragment that a text has as well."""
+
+    @property
+    def starts(self) -> Sequence[int]:
+        """Where they begin in the fragment, ascending; others may be there, too."""
+
+    def places(self, piece: str, most: int) -> Sequence[int]:
+        """Where one of them stands in the text, ascending: the first so many places."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,14 +76,13 @@ def align(fragment: str, text: str) -> list[Run]:
     return [run for passage in passages(fragment, text) for run in passage.runs]
 
 
-def passages(fragment: str, text: str, places: Places | None = None) -> list[Passage]:
+def passages(fragment: str, text: str, shared: Shared | None = None) -> list[Passage]:
     """The runs of `align`, those of one edited passage together.
 
-    `places`, where the caller knows them, is where each piece of SEED letters of the fragment stands in the text,
-    ascending.
+    `shared` says which pieces both have, where the caller knows it.
     """
     found: list[list[Run]] = []
-    for run in _runs(fragment, text, places):
+    for run in _runs(fragment, text, shared or _Shared(fragment, text)):
         if found and _continues(found[-1][-1], run):
             found[-1].append(run)
         else:
@@ -81,27 +91,42 @@ def passages(fragment: str, text: str, places: Places | None = None) -> list[Pas
     return [passage for passage in whole if passage.shared >= MIN_RUN]
 
 
+class _Shared:
+    """Of any piece of the fragment where it stands in the text."""
+
+    def __init__(self, fragment: str, text: str) -> None:
+        self.starts = range(len(fragment) - SEED + 1)
+        self._places: dict[str, list[int]] = {}
+        for at in range(len(text) - SEED + 1):
+            self._places.setdefault(text[at : at + SEED], []).append(at)
+
+    def places(self, piece: str, most: int) -> Sequence[int]:
+        return self._places.get(piece, ())[:most]
+
+
 def _continues(before: Run, run: Run) -> bool:
     apart, other = run.start - before.end, run.other - (before.other + before.length)
     return 0 <= other <= MAX_SHIFT and apart <= MAX_SHIFT
 
 
-def _runs(fragment: str, text: str, known: Places | None) -> list[Run]:
+def _runs(fragment: str, text: str, shared: Shared) -> list[Run]:
     runs: list[Run] = []
-    places = _places(text) if known is None else known
-    at = done = 0
-    while at <= len(fragment) - SEED:
+    starts, number, at = shared.starts, 0, 0
+    while number < len(starts):
+        start = starts[number]
+        number += 1
+        if (start - at) % STRIDE:
+            continue
         best: Run | None = None
         before = runs[-1] if runs else None
-        for other in places.get(fragment[at : at + SEED], ())[:MAX_PLACES]:
-            run = _extend(fragment, text, at, other, done)
+        for other in shared.places(fragment[start : start + SEED], MAX_PLACES):
+            run = _extend(fragment, text, start, other, at)
             if best is None or _better(run, best, before):
                 best = run
         if best is not None and (best.length >= MIN_PART):
             runs.append(best)
-            at = done = best.end
-        else:
-            at += STRIDE
+            at = best.end
+            number = bisect_left(starts, at, number)
     return runs
 
 
@@ -112,14 +137,6 @@ def _better(run: Run, best: Run, before: Run | None) -> bool:
         if goes_on != went_on:
             return goes_on
     return run.length > best.length
-
-
-def _places(text: str) -> Places:
-    """Where each piece of a text stands in it, ascending."""
-    found: dict[str, list[int]] = {}
-    for at in range(len(text) - SEED + 1):
-        found.setdefault(text[at : at + SEED], []).append(at)
-    return found
 
 
 def _extend(fragment: str, text: str, at: int, other: int, floor: int) -> Run:

@@ -18,8 +18,11 @@ from storage.catalog.values import VersionRow
 def withheld_among(archive: Archive, tx: Tx, versions: Iterable[VersionRow]) -> dict[int, str]:
     """Why versions are not to be shown, `restricted` or `redacted`, by their log index; others are not in it."""
     rows = list(versions)
+    now = to_micros(archive.clock())
+    if not rows or not tx.restrictions.any(now):
+        return {}
     subjects = {subject for row in rows for subject in (row.article_id, row.capture_id)}
-    closed = tx.restrictions.among(subjects, to_micros(archive.clock()))
+    closed = tx.restrictions.among(subjects, now)
     found = {row.log_index: "restricted" for row in rows if row.article_id in closed or row.capture_id in closed}
     if tx.redactions.all("pending"):
         for row in rows:

@@ -1,7 +1,7 @@
 """Trace: from a fragment to the captures that it came from.
 
-`search` finds, `claims` holds what a fragment says of itself against what was found, `diffs` shows how they differ,
-`answers` are the values that all speak in, `batch` does it for many.
+`search` finds, `matches` tells span by span, `claims` holds what a fragment says of itself against what was found,
+`diffs` shows how they differ, `answers` are the values that all speak in.
 """
 
 from ingest.trace.answers import FIRST_SEEN, Claim, Cluster, Match, Part, Span, TraceResult

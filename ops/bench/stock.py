@@ -125,22 +125,29 @@ def write_lot(lot: int, count: int) -> tuple[list[list[str]], list[bytes], float
 class Stock:
     """The archive and its rivals, ready to be asked."""
 
-    def __init__(self, folder: Path, count: int, *, catalog: str | None = None, rivals: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, count: int, *, catalog: str | None = None, rivals: Sequence[str] = (), kept: bool = False
+    ) -> None:
+        """Make them in a folder; or, where they are `kept` from before, open the archive there."""
         self.press = Press()
         self.count = count
         self.clock = time.process_time if catalog is None else time.perf_counter
         self.texts: list[str] = []  # some of the articles' texts, to take fragments from
         self.characters = self.bytes = 0
         self.rivals: dict[str, Rival] = {name: _RIVALS[name](folder) for name in rivals}
-        self.archive = Archive.create(
-            StorageSettings(
-                directory=folder,
-                catalog_url=catalog or f"sqlite:///{folder / 'catalog.sqlite'}",
-                objects_url=str(folder / "objects"),
-                origin="pressmark.invalid/bench",
-            )
+        settings = StorageSettings(
+            directory=folder,
+            catalog_url=catalog or f"sqlite:///{folder / 'catalog.sqlite'}",
+            objects_url=str(folder / "objects"),
+            origin="pressmark.invalid/bench",
         )
-        self.built = self._fill()
+        self.built: dict[str, Built] = {}
+        if kept:
+            self.archive = Archive.open(settings)
+            self._open()
+        else:
+            self.archive = Archive.create(settings)
+            self.built = self._fill()
 
     def __enter__(self) -> Self:
         return self
@@ -157,6 +164,11 @@ class Stock:
         with self.archive.catalog.read() as tx:
             row = tx.articles.by_row(row_id)
         return "" if row is None else article_text(row)
+
+    def _open(self) -> None:
+        with self.archive.catalog.read() as tx:
+            self.count = tx.articles.count(versions_too=True)
+        self.texts = [self.text_of(1 + number) for number in range(0, self.count, max(1, self.count // SOURCES))]
 
     def _fill(self) -> dict[str, Built]:
         every, number = max(1, self.count // SOURCES), 0

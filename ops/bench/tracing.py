@@ -1,7 +1,7 @@
 """From a fragment to its capture: recall, false matches and time, beside other indexes on the same fragments.
 
     python -m ops.bench.tracing [--articles N] [--each N] [--unseen N] [--rivals fts,lsh] [--catalog URL]
-                                [--keep FOLDER]
+                                [--keep FOLDER | --ask FOLDER]
 
 Articles come from `ops.bench.texts`. An answer is right where a text that it names holds the passage, letter for
 letter, as it was before it was changed: that is looked up in the text itself and asks no index; it is wrong where it
@@ -118,17 +118,26 @@ def _ours(stock: Stock, fragment: str) -> list[str]:
 
 
 def compare(
-    articles: int, each: int, unseen: int, rivals: Sequence[str], catalog: str | None = None, keep: Path | None = None
+    articles: int,
+    each: int,
+    unseen: int,
+    rivals: Sequence[str],
+    catalog: str | None = None,
+    keep: Path | None = None,
+    ask: Path | None = None,
 ) -> None:
-    """Build, ask, print; the archive stays where `keep` names a folder for it."""
-    folder = keep or Path(tempfile.mkdtemp(prefix="pressmark-bench-"))
+    """Build, ask, print; the archive stays where `keep` names a folder for it, and is asked again as `ask`."""
+    folder = ask or keep or Path(tempfile.mkdtemp(prefix="pressmark-bench-"))
     try:
-        with Stock(folder, articles, catalog=catalog, rivals=rivals) as stock:
+        with Stock(folder, articles, catalog=catalog, rivals=rivals, kept=ask is not None) as stock:
             cells = measure(stock, fragments(stock.press, stock.texts, each, unseen))
-            _print_built(stock)
-            _print_cells(stock, cells, each)
+            if stock.built:
+                _print_built(stock)
+            else:
+                print(f"tracing: an archive of {stock.count} articles that was kept")
+            _print_cells(stock, cells)
     finally:
-        if keep is None:
+        if folder not in (keep, ask):
             shutil.rmtree(folder)
     print(f"memory of this process at most: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
 
@@ -146,7 +155,7 @@ def _print_built(stock: Stock) -> None:
     )  # fmt: skip
 
 
-def _print_cells(stock: Stock, cells: Cells, each: int) -> None:
+def _print_cells(stock: Stock, cells: Cells) -> None:
     times = "CPU milliseconds" if stock.clock is time.process_time else "milliseconds"
     columns = ["fragment", "chars", "asked", "recall", "wrong", "p50", "p95"]
     for name in stock.rivals:
@@ -161,8 +170,12 @@ def _print_cells(stock: Stock, cells: Cells, each: int) -> None:
             row.append(f"{other.quantile(0.5) / ours.quantile(0.5):.2f}x")
         rows.append(tuple(row))
     table(f"tracing: fragments of each kind and length; {times}", tuple(columns), rows)
-    every = Cell(times=[ms for sides in cells.values() for ms in sides["ours"].times])
-    print(f"all fragments: p50 {every.quantile(0.5):.1f} ms, p95 {every.quantile(0.95):.1f} ms")
+    for name, kinds in (
+        ("all fragments", set(cells)),
+        ("those that an article has", {cell for cell in cells if cell[0] != "unseen"}),
+    ):
+        some = Cell(times=[ms for cell in kinds for ms in cells[cell]["ours"].times])
+        print(f"{name}: {len(some.times)}, p50 {some.quantile(0.5):.1f} ms, p95 {some.quantile(0.95):.1f} ms")
 
 
 def _times(cell: Cell, *shares: float) -> list[str]:
@@ -182,10 +195,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rivals", default=",".join(RIVALS), help="what else is asked: fts, lsh, or nothing")
     parser.add_argument("--catalog", help="URL of an empty catalog instead of SQLite")
     parser.add_argument("--keep", type=Path, help="a new folder in which the archive is made, and left")
+    parser.add_argument("--ask", type=Path, help="a folder in which such an archive was left: it is asked as it is")
     given = parser.parse_args(arguments)
+    if given.ask is not None:
+        given.rivals = ""
     unseen = given.each if given.unseen is None else given.unseen
     rivals = [name for name in given.rivals.split(",") if name]
-    compare(given.articles, given.each, unseen, rivals, given.catalog, given.keep)
+    compare(given.articles, given.each, unseen, rivals, given.catalog, given.keep, given.ask)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam, distinct, func, insert, or_, select, upda
 
 from schemas.errors import InvalidValue
 from schemas.urls import article_key
-from storage.catalog.base import Queries, batches
+from storage.catalog.base import Prepared, Queries, batches
 from storage.catalog.frontier import key_digest
 from storage.catalog.tables import captures, items, sightings, versions
 from storage.catalog.values import VersionRow
@@ -41,17 +41,16 @@ _SEEN: Final = (
 )
 
 
-# Made once: what SQLAlchemy does to tell one statement from another takes longer than these look-ups.
-_ROWS: Final = versions.c.row_id.in_(bindparam("rows", expanding=True))
-_BY_ROWS: Final = select(versions).where(_ROWS)
-_BLOCKS: Final = select(versions.c.row_id, versions.c.block).where(_ROWS)
-_DIGESTS: Final = select(versions.c.row_id, versions.c.text_sha256).where(_ROWS)
-_WITH_TEXT: Final = (
-    select(versions)
-    .where(versions.c.text_sha256 == bindparam("digest"))
-    .order_by(versions.c.first_seen, versions.c.log_index)
-    .limit(bindparam("limit"))
+_BY_ROWS: Final = Prepared(lambda rows: select(versions).where(versions.c.row_id.in_(rows)))
+_WITH_TEXT: Final = Prepared(
+    lambda _: (
+        select(versions)
+        .where(versions.c.text_sha256 == bindparam("digest"))
+        .order_by(versions.c.first_seen, versions.c.log_index)
+        .limit(bindparam("limit"))
+    )
 )
+_COLUMNS: Final = tuple(column.name for column in versions.columns)
 
 
 class Articles(Queries):
@@ -96,15 +95,10 @@ class Articles(Queries):
             query = query.where(versions.c.extractor == extractor)
         return self._list(query)
 
-    def get(
-        self, article_id: str, version: int | None = None, extractor: str | None = None
-    ) -> VersionRow | None:
+    def get(self, article_id: str, version: int | None = None, extractor: str | None = None) -> VersionRow | None:
         """One version of an article: the latest unless numbered, of the extractor last used unless named."""
         query = (
-            select(versions)
-            .where(versions.c.article_id == article_id)
-            .order_by(versions.c.log_index.desc())
-            .limit(1)
+            select(versions).where(versions.c.article_id == article_id).order_by(versions.c.log_index.desc()).limit(1)
         )
         if extractor is not None:
             query = query.where(versions.c.extractor == extractor)
@@ -120,26 +114,12 @@ class Articles(Queries):
         """Versions by row id; those that are not there are left out."""
         found: dict[int, VersionRow] = {}
         for some in batches(row_ids):
-            found.update({row.row_id: _version(row) for row in self._connection.execute(_BY_ROWS, {"rows": some})})
-        return found
-
-    def blocks(self, row_ids: Sequence[int]) -> dict[int, str]:
-        """The canonical JSON of versions, by row id; those that are not there are left out."""
-        found: dict[int, str] = {}
-        for some in batches(row_ids):
-            found.update({row[0]: row[1] for row in self._connection.execute(_BLOCKS, {"rows": some})})
-        return found
-
-    def text_digests(self, row_ids: Sequence[int]) -> dict[int, str]:
-        """The text digest of versions, by row id."""
-        found: dict[int, str] = {}
-        for some in batches(row_ids):
-            found.update({row[0]: row[1] for row in self._connection.execute(_DIGESTS, {"rows": some})})
+            found.update({row[0]: _whole(row) for row in _BY_ROWS.run(self._connection, some).all()})
         return found
 
     def with_text(self, digest: str, limit: int) -> list[VersionRow]:
         """Versions whose text has this digest, the first seen first."""
-        return self._list(_WITH_TEXT, {"digest": digest, "limit": limit})
+        return [_whole(row) for row in _WITH_TEXT.run(self._connection, digest=digest, limit=limit).all()]
 
     def by_conversion(self, record_id: str) -> VersionRow | None:
         """The version whose conversion record this is."""
@@ -198,9 +178,7 @@ class Articles(Queries):
         case and white space. `latest_only` leaves out versions that a later one of the same article
         followed.
         """
-        matches = self._matches(
-            outlet_id, published_from, published_to, captured_from, captured_to, url, latest_only
-        )
+        matches = self._matches(outlet_id, published_from, published_to, captured_from, captured_to, url, latest_only)
         query = select(versions).where(*matches, versions.c.log_index > bindparam("after"))
         query = query.order_by(versions.c.log_index).limit(_RUN)
         cursor, left = (-1 if after is None else after), limit
@@ -280,12 +258,17 @@ class Articles(Queries):
         row = self._connection.execute(query).first()
         return _version(row) if row else None
 
-    def _list(self, query: Any, values: dict[str, Any] | None = None) -> list[VersionRow]:
-        return [_version(row) for row in self._connection.execute(query, values or {})]
+    def _list(self, query: Any) -> list[VersionRow]:
+        return [_version(row) for row in self._connection.execute(query)]
 
 
 def _version(row: Row[Any]) -> VersionRow:
     return VersionRow(**row._mapping)
+
+
+def _whole(row: Row[Any]) -> VersionRow:
+    """Of a row of all columns, in their order."""
+    return VersionRow(**dict(zip(_COLUMNS, row, strict=True)))
 
 
 def _flat(text: str) -> str:

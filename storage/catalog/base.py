@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Compiled, Connection, CursorResult, Select, Table, bindparam, insert
 
 from schemas import canonical
 
@@ -62,6 +62,33 @@ class RowInsert:
             text = _NAMED.sub("%s", str(insert(self._table).compile(dialect=dialect)))
             self._texts[dialect.name] = text
         connection.exec_driver_sql(text, list(rows))
+
+
+class Prepared:
+    """A query that is asked often: compiled once for each database, and given to the driver as it is.
+
+    SQLAlchemy finds a statement that it compiled before by a key made anew each time, and puts each result through its
+    types, which takes longer than the look-up itself. For columns whose values the drivers give as they are: texts,
+    integers, bytes. One of its values may be a list, whose length is rounded up to a power of two.
+    """
+
+    def __init__(self, query: Callable[[Sequence[Any]], Select[*tuple[Any, ...]]]) -> None:
+        """`query` makes the statement, given the parameters that stand for the list's values."""
+        self._query = query
+        self._compiled: dict[tuple[str, int], Compiled] = {}
+
+    def run(self, connection: Connection, listed: Sequence[Any] = (), **values: Any) -> CursorResult[*tuple[Any, ...]]:
+        """Ask; where the query takes a list, with 1 to BATCH values of it."""
+        size = 1 << (len(listed) - 1).bit_length() if listed else 0
+        compiled = self._compiled.get((connection.dialect.name, size))
+        if compiled is None:
+            statement = self._query([bindparam(f"listed_{n}") for n in range(size)])
+            compiled = self._compiled[connection.dialect.name, size] = statement.compile(dialect=connection.dialect)
+        given = {**compiled.params, **values}
+        for n in range(size):
+            given[f"listed_{n}"] = listed[min(n, len(listed) - 1)]
+        order = getattr(compiled, "positiontup", None)
+        return connection.exec_driver_sql(str(compiled), given if order is None else tuple(given[n] for n in order))
 
 
 def batches(values: Sequence[T], size: int = BATCH) -> Iterator[list[T]]:

@@ -10,15 +10,17 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
-from storage.catalog.base import Queries, batches
+from storage.catalog.base import Prepared, Queries, batches
 from storage.catalog.tables import fingerprint_segments, fingerprints, meta
 from storage.catalog.values import FingerprintSegment
 
 #: Key in `meta`: how often anything but a new version changed the index. Readers hold what they know against it.
 _CHANGES: Final = "trace changes"
-_STATE: Final = select(
-    select(func.max(fingerprints.c.row_id)).scalar_subquery(),
-    select(meta.c.value).where(meta.c.key == _CHANGES).scalar_subquery(),
+_STATE: Final = Prepared(
+    lambda _: select(
+        select(func.max(fingerprints.c.row_id)).scalar_subquery(),
+        select(meta.c.value).where(meta.c.key == _CHANGES).scalar_subquery(),
+    )
 )
 _AFTER: Final = (
     select(fingerprints.c.row_id, fingerprints.c.grams)
@@ -35,9 +37,7 @@ class Fingerprints(Queries):
 
     def add(self, row_id: int, keys: bytes) -> None:
         """Index a version; one that is known stays as it is."""
-        self._connection.execute(
-            self._insert(fingerprints).on_conflict_do_nothing(), {"row_id": row_id, "grams": keys}
-        )
+        self._connection.execute(self._insert(fingerprints).on_conflict_do_nothing(), {"row_id": row_id, "grams": keys})
 
     def add_many(self, rows: Sequence[tuple[int, bytes]]) -> None:
         """Index versions that are not known yet."""
@@ -55,7 +55,7 @@ class Fingerprints(Queries):
 
     def state(self) -> tuple[int, int]:
         """(highest row id in no segment, how often the index changed otherwise)."""
-        row = self._connection.execute(_STATE).one()
+        row = _STATE.run(self._connection).one()
         return row[0] or 0, int(row[1] or 0)
 
     def count(self) -> int:

@@ -12,11 +12,13 @@ from sqlalchemy import Row, delete, insert, select, update
 from schemas.errors import InvalidValue, NotFound
 from schemas.instants import from_micros, to_micros
 from schemas.outlets import Outlet, Source
-from storage.catalog.base import Queries
+from storage.catalog.base import Prepared, Queries
 from storage.catalog.tables import outlets, sources
 
 #: Names offered where none fits: enough to see the typing error, few enough for one line.
 _NEAR: Final = 3
+
+_OUTLET_NAMES: Final = Prepared(lambda _: select(outlets.c.id, outlets.c.name))
 
 
 class Outlets(Queries):
@@ -61,7 +63,7 @@ class Outlets(Queries):
 
     def names(self) -> dict[str, str]:
         """The name of every outlet, the removed ones too, by id."""
-        return {row[0]: row[1] for row in self._connection.execute(select(outlets.c.id, outlets.c.name))}
+        return {row[0]: row[1] for row in _OUTLET_NAMES.run(self._connection)}
 
     def find(self, text: str) -> Outlet:
         """The outlet that a person means by its id, URL, domain or name (case is ignored), watched ones
@@ -92,9 +94,7 @@ class Outlets(Queries):
         for position, source in enumerate(dict.fromkeys(wanted[s.url] for s in outlet.sources)):
             if source.url in known:
                 self._connection.execute(
-                    update(sources)
-                    .where(sources.c.id == known[source.url])
-                    .values(kind=source.kind, position=position)
+                    update(sources).where(sources.c.id == known[source.url]).values(kind=source.kind, position=position)
                 )
             else:
                 self._connection.execute(
@@ -158,8 +158,6 @@ def _as(name_of: Callable[[Outlet], str], wanted: str) -> str:
 
 
 def _advice(wanted: str, known: list[Outlet]) -> str:
-    names = {
-        name.casefold(): outlet.id for outlet in known for name in (outlet.name, outlet.domain, outlet.id)
-    }
+    names = {name.casefold(): outlet.id for outlet in known for name in (outlet.name, outlet.domain, outlet.id)}
     near = list(dict.fromkeys(names[name] for name in get_close_matches(wanted, names, n=_NEAR)))
     return f"did you mean {' or '.join(near)}?" if near else "`pressmark outlet list` shows those that are"

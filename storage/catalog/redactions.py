@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, exists, insert, or_, select, update
 
-from storage.catalog.base import Queries, batches
+from storage.catalog.base import Prepared, Queries, batches
 from storage.catalog.tables import blocked, erased, redactions, restrictions
 from storage.catalog.values import ErasedRow, RedactionRow, RestrictionRow
 
 PENDING = "pending"
 DONE = "done"
+
+_ANY: Final = Prepared(
+    lambda _: select(
+        exists().where(or_(restrictions.c.until.is_(None), restrictions.c.until > bindparam("now"))),
+        exists().where(redactions.c.state == PENDING),
+    )
+)
 
 
 class Redactions(Queries):
@@ -130,6 +137,10 @@ class Restrictions(Queries):
     def lift(self, subject: str) -> None:
         """Open a subject again."""
         self._connection.execute(delete(restrictions).where(restrictions.c.subject == subject))
+
+    def any(self, now: int) -> bool:
+        """True where anything is restricted at an instant, in microseconds, or a redaction is not done yet."""
+        return any(_ANY.run(self._connection, now=now).one())
 
     def among(self, subjects: Iterable[str], now: int) -> dict[str, RestrictionRow]:
         """The restrictions in force at an instant, in microseconds, on any of these."""

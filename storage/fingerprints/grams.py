@@ -8,6 +8,7 @@ full-text index unnecessary (ops/decisions/0011).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,8 +18,10 @@ GRAM: Final = 12  # letters that one hash covers: some two and a half words
 WINDOW: Final = 13  # grams of which one is kept
 GUARANTEE: Final = GRAM + WINDOW - 1  # letters: 24, about 30 characters of English as written
 PIECE: Final = 8  # letters of the pieces that alignment begins with
-#: Bits of a piece's mark: of a text's pieces that a fragment does not have, one in a hundred passes for one of its.
+#: Bits of a piece's mark: of a fragment's pieces that a text of 3,000 letters lacks, one in twenty passes for its own.
 _MARK_BITS: Final = 16
+#: Pieces times letters up to which each piece is looked for in the text; above, the text's pieces are put into a table.
+_SEARCHED: Final = 1 << 22
 #: Bits of a key, the hash that is indexed: at a million articles one look-up in 250 also meets another's gram.
 KEY_BITS: Final = 36
 
@@ -102,17 +105,48 @@ def _least(values: Keys, window: int) -> Keys:
 class Pieces:
     """All pieces of PIECE letters of a sequence, to be looked for in one text after the other."""
 
-    __slots__ = ("_may",)
+    __slots__ = ("_marks", "_may")
 
     def __init__(self, value: str) -> None:
-        self._may = np.zeros(1 << _MARK_BITS, np.bool_)
-        self._may[_marks(value)] = True
+        self._marks = _marks(value)
+        self._may: npt.NDArray[np.bool_] | None = None
 
-    def places(self, text: str) -> dict[str, list[int]]:
-        """Where in a text each of them stands, ascending; some other pieces of the text may be there as well."""
-        found: dict[str, list[int]] = {}
-        for at in np.flatnonzero(self._may[_marks(text)]).tolist():
-            found.setdefault(text[at : at + PIECE], []).append(at)
+    def within(self, text: str) -> Shared:
+        """Those that a text has as well."""
+        marks = _marks(text)
+        known = np.zeros(1 << _MARK_BITS, np.bool_)
+        known[marks] = True
+        starts: list[int] = np.flatnonzero(known.take(self._marks)).tolist()
+        if len(starts) * len(text) <= _SEARCHED:
+            return Shared(starts, text)
+        if self._may is None:
+            self._may = np.zeros(1 << _MARK_BITS, np.bool_)
+            self._may[self._marks] = True
+        places: dict[str, list[int]] = {}
+        for at in np.flatnonzero(self._may.take(marks)).tolist():
+            places.setdefault(text[at : at + PIECE], []).append(at)
+        return Shared(starts, text, places)
+
+
+class Shared:
+    """The pieces of a sequence that a text has as well."""
+
+    __slots__ = ("_places", "_text", "starts")
+
+    def __init__(self, starts: list[int], text: str, places: Mapping[str, list[int]] | None = None) -> None:
+        #: Where they begin in the sequence, ascending; some others may be there too, which the text does not have.
+        self.starts = starts
+        self._text, self._places = text, places
+
+    def places(self, piece: str, most: int) -> Sequence[int]:
+        """Where a piece stands in the text, ascending: the first so many places."""
+        if self._places is not None:
+            return self._places.get(piece, ())[:most]
+        found: list[int] = []
+        at = self._text.find(piece)
+        while at >= 0 and len(found) < most:
+            found.append(at)
+            at = self._text.find(piece, at + 1)
         return found
 
 

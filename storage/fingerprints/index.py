@@ -29,9 +29,10 @@ from storage.catalog import Catalog, Tx
 from storage.catalog.values import FingerprintSegment
 from storage.disk import disk_errors
 from storage.fingerprints import segments as files
-from storage.fingerprints.grams import Keys, every_gram, pack, places, selected, unpack
+from storage.fingerprints.candidates import Candidates, find
+from storage.fingerprints.grams import Keys, pack, selected, unpack
 from storage.fingerprints.letters import letters
-from storage.fingerprints.segments import MAX_DOCUMENTS, Places, Segment, build, merge, read, write
+from storage.fingerprints.segments import MAX_DOCUMENTS, Segment, build, merge, read, write
 from storage.segments import hash_stream
 
 #: Where segments lie in the store.
@@ -44,14 +45,6 @@ BULK: Final = 1 << 17
 MERGE: Final = 4
 #: Segments in memory of what the catalog holds; more are made one.
 RECENT: Final = 8
-#: Fragments of at most so many letters are looked up gram by gram, which finds runs shorter than GUARANTEE as well.
-EVERY_GRAM: Final = 4000
-#: Keys looked up at most for one fragment; of a longer one they are taken evenly.
-MAX_LOOKUPS: Final = 50_000
-#: Postings read at most for one fragment, the rarest keys' first: what everyone says tells little.
-MAX_POSTINGS: Final = 200_000
-#: Steps in which a key's weight is told apart.
-_WEIGHTS: Final = 8  # bits
 #: Seconds after which an object that no catalog names is taken for one that a stopped process left.
 _ORPHANED: Final = 86_400
 #: Key in the catalog's `meta`: a migration dropped the index of an older Pressmark.
@@ -59,24 +52,6 @@ STALE: Final = "trace stale"
 #: Versions indexed in one transaction by `refill`.
 _REFILL: Final = 500
 _STAMP: Final = "%Y%m%d%H%M%S"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
-    """A version that shares keys with a fragment."""
-
-    row_id: int
-    hits: int  # keys shared
-    weight: float  # of those keys: a rare one weighs more
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidates:
-    """The best candidates first, and what was left out."""
-
-    found: tuple[Candidate, ...]
-    keys: int  # of the fragment, looked up
-    common: int  # of those, not read: they stand in too many versions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,28 +90,12 @@ class TraceIndex:
 
     # -- asking
 
-    def candidates(self, tx: Tx, value: str, limit: int, *, least: int = 1) -> Candidates:
-        """The versions that share most with a letter sequence, of those that share at least so many keys.
+    def candidates(self, tx: Tx, value: str, limit: int, *, least: int = 1, run: int = 0, many: int = 0) -> Candidates:
+        """The versions that share most with a letter sequence; see `candidates.find`.
 
         Raises StoreError, DamageError, DiskError where a segment cannot be read.
         """
-        keys = _wanted(value)
-        parts = self._parts(tx).all
-        ranges = [segment.find(keys) for segment in parts]
-        counts = np.zeros(len(keys), np.int64)
-        for begin, end in ranges:
-            counts += end - begin
-        chosen = _affordable(counts)
-        scale = _scale(counts[chosen], sum(segment.documents for segment in parts))
-        found = [
-            _hits(segment, begin[chosen], end[chosen], scale)
-            for segment, (begin, end) in zip(parts, ranges, strict=True)
-        ]
-        return Candidates(
-            found=_best(np.concatenate(found) if found else np.empty(0, np.int64), limit, least),
-            keys=len(keys),
-            common=int((counts > 0).sum()) - len(chosen),
-        )
+        return find(self._parts(tx).all, value, limit, least=least, run=run, many=many)
 
     def _parts(self, tx: Tx) -> _Known:
         with self._lock:
@@ -398,50 +357,3 @@ def _grown(recent: tuple[Segment, ...], rows: Iterator[tuple[int, bytes]]) -> tu
         return recent
     recent = (*recent, build([row_id for row_id, _ in held], [unpack(keys) for _, keys in held]))
     return (files.joined(recent),) if len(recent) > RECENT else recent
-
-
-def _wanted(value: str) -> Keys:
-    """The keys to look up for a letter sequence, each once."""
-    keys = every_gram(value) if len(value) <= EVERY_GRAM else places(value)[0]
-    keys = np.unique(keys)
-    return keys if len(keys) <= MAX_LOOKUPS else keys[:: -(-len(keys) // MAX_LOOKUPS)]
-
-
-def _affordable(counts: Places) -> Places:
-    """Which keys are read: the rarest first, up to MAX_POSTINGS, and one at least."""
-    order = np.argsort(counts, kind="stable")
-    order = order[np.searchsorted(counts[order], 1) :]  # those that stand somewhere
-    afforded = int(np.searchsorted(np.cumsum(counts[order]), MAX_POSTINGS, side="right"))
-    chosen: Places = order[: max(afforded, 1)]
-    return chosen
-
-
-def _scale(counts: Places, documents: int) -> Places:
-    """The weight of each key in whole steps: the logarithm of its rarity."""
-    if not len(counts):
-        return counts
-    rarity = np.log2(1 + documents / counts)
-    scale: Places = np.minimum(np.rint(rarity * 8), (1 << _WEIGHTS) - 1).astype(np.int64)
-    return scale
-
-
-def _hits(segment: Segment, begin: Places, end: Places, scale: Places) -> Places:
-    """For each posting read its row id and, in the lower bits, the weight of its key."""
-    rows = segment.rows[segment.documents_at(begin, end)]
-    hits: Places = (rows << _WEIGHTS) | np.repeat(scale, end - begin)
-    return hits
-
-
-def _best(hits: Places, limit: int, least: int) -> tuple[Candidate, ...]:
-    if not len(hits):
-        return ()
-    hits.sort()
-    rows = hits >> _WEIGHTS
-    first = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
-    counts = np.diff(np.append(first, len(rows)))
-    weights = np.add.reduceat(hits & ((1 << _WEIGHTS) - 1), first)
-    enough = np.flatnonzero(counts >= least)
-    order = enough[np.lexsort((rows[first[enough]], -weights[enough]))][:limit]
-    return tuple(
-        Candidate(row_id=int(rows[first[n]]), hits=int(counts[n]), weight=float(weights[n]) / 8) for n in order
-    )

@@ -10,12 +10,14 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+Points = npt.NDArray[np.int64]
 
 #: Letters that a Han or kana character counts for: as much as a short word's half.
 HAN_WEIGHT: Final = 3
@@ -25,8 +27,10 @@ ABUGIDA_WEIGHT: Final = 2
 _ENTITY: Final = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
 #: A tag or comment left in a scraped text; what lies between tags stays. Bounded: `<` alone is a mark like others.
 _TAG: Final = r"</?[A-Za-z][^<>]{0,400}>|<!--[^<>]{0,400}-->"
-#: What Windows-1252 makes of the bytes 0x80 to 0xBF, or Latin-1 of those that it leaves open.
-_TAIL: Final = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+#: What Windows-1252 makes of the bytes 0x80 to 0x9F.
+_CP1252: Final = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
+#: What it makes of the bytes 0x80 to 0xBF, or Latin-1 of those that it leaves open.
+_TAIL: Final = f"[\u0080-\u00bf{_CP1252}]"
 #: UTF-8 read as Windows-1252: Latin, Greek, Cyrillic, Hebrew and Arabic in two bytes, typographic marks and ligatures
 #: in three, emoji in four. Other scripts' three bytes only where two such characters follow each other: a French `é »`
 #: is none.
@@ -35,8 +39,20 @@ _MOJIBAKE: Final = (
     f"|(?:[à-ï]{_TAIL}{_TAIL}){{2,200}}"
 )
 _ODD: Final = re.compile(f"{_ENTITY}|{_TAG}|{_MOJIBAKE}")
-#: How a mis-read sequence begins; quick to look for, and most texts have none.
-_MISREAD: Final = re.compile(f"[ÂÃÄÅÎÏÐÑ×ØÙÚÛà-ð]{_TAIL}")
+#: Behind the last character that mis-read sequences are made of (™, U+2122).
+_BEYOND: Final = 0x2123
+
+
+def _marked(points: Iterable[int]) -> npt.NDArray[np.bool_]:
+    """For each character up to _BEYOND whether it is one of these."""
+    marked = np.zeros(_BEYOND + 1, np.bool_)
+    marked[list(points)] = True
+    return marked
+
+
+#: Which characters begin a mis-read sequence, and which go on with one: most texts have no such pair.
+_LEADS: Final = _marked([*map(ord, "ÂÃÄÅÎÏÐÑ×ØÙÚÛ"), *range(0xE0, 0xF1)])
+_TAILS: Final = _marked([*range(0x80, 0xC0), *map(ord, _CP1252)])
 
 _HAN: Final = ((0x2E80, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 _ABUGIDAS: Final = ((0x0900, 0x109F), (0x1780, 0x17FF))  # Devanagari to Sinhala, Thai, Lao, Tibetan, Myanmar; Khmer
@@ -81,7 +97,7 @@ _UNKNOWN: Final = 0xFF
 _WIDE: Final = 0xFE  # more letters than _WIDTH
 
 
-def _learn(points: npt.NDArray[np.uint32]) -> None:
+def _learn(points: Points) -> None:
     for point in np.unique(points).tolist():
         folded = _FOLDING[point]
         for column, letter in zip(_LETTERS, folded, strict=False):
@@ -89,35 +105,50 @@ def _learn(points: npt.NDArray[np.uint32]) -> None:
         _TIMES[point] = len(folded) if len(folded) <= _WIDTH else _WIDE
 
 
-def _fast(text: str) -> tuple[str, npt.NDArray[np.uint8]] | None:
+def _fast(points: Points) -> tuple[str, npt.NDArray[np.uint8]] | None:
     """(letters, how many each character gave); None where one gave more than _WIDTH."""
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    times = _TIMES[points]
+    times = _TIMES.take(points)
     most = int(times.max(initial=0))
     if most == _UNKNOWN:
         _learn(points[times == _UNKNOWN])
-        times = _TIMES[points]
+        times = _TIMES.take(points)
         most = int(times.max())
     if most == _WIDE:
         return None
     if most <= 1:
-        found = _LETTERS[0][points][times != 0]
+        found = _LETTERS[0].take(points[times != 0])
     else:
-        found = np.stack([column[points] for column in _LETTERS], axis=1)
-        found = found[found != 0]
-    return found.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass"), times
+        found = np.repeat(_LETTERS[0].take(points), times)
+        behind = np.cumsum(times, dtype=np.int64)
+        for column in range(1, most):
+            longer = np.flatnonzero(times > column)
+            found[behind[longer] - times[longer] + column] = _LETTERS[column][points[longer]]
+    return found.tobytes().decode("utf-32-le", "surrogatepass"), times
 
 
-def _is_odd(text: str) -> bool:
+def _points(text: str) -> Points:
+    """The code points of a text."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
+
+
+def _is_odd(text: str, points: Points) -> bool:
     """True where a text may hold odd pieces."""
-    return "&" in text or "<" in text or _MISREAD.search(text) is not None
+    if "&" in text or "<" in text:
+        return True
+    if text.isascii():
+        return False
+    clipped = np.minimum(points, _BEYOND)
+    return bool((_LEADS.take(clipped[:-1]) & _TAILS.take(clipped[1:])).any())
 
 
 def letters(text: str) -> str:
     """The letters of a text."""
-    plain = _ODD.sub(_meant, text) if _is_odd(text) else text
-    fast = _fast(plain)
-    return plain.translate(_FOLDING) if fast is None else fast[0]
+    points = _points(text)
+    if _is_odd(text, points):
+        text = _ODD.sub(_meant, text)
+        points = _points(text)
+    fast = _fast(points)
+    return text.translate(_FOLDING) if fast is None else fast[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -136,29 +167,36 @@ class Normalised:
 
 def normalise(text: str) -> Normalised:
     """Letters with their places. What stands for another text (an entity) stands where it begins."""
-    odd = list(_ODD.finditer(text)) if _is_odd(text) else []
-    if not odd and (fast := _fast(text)) is not None:
-        positions = np.repeat(np.arange(len(text), dtype=np.int64), fast[1])
-        return Normalised(letters=fast[0], positions=positions, pieces={})
-    found: list[str] = []
-    offsets: list[int] = []
-    for offset, piece in _characters(text, odd):
-        folded = piece.translate(_FOLDING)
-        if folded:
-            found.append(folded)
-            offsets.extend([offset] * len(folded))
+    points = _points(text)
+    odd = list(_ODD.finditer(text)) if _is_odd(text, points) else []
+    offsets = np.arange(len(text), dtype=np.int64)
+    if odd:
+        text, offsets = _replaced(text, odd, offsets)
+        points = _points(text)
     pieces = {match.start(): match.end() for match in odd}
-    return Normalised(letters="".join(found), positions=np.array(offsets, np.int64), pieces=pieces)
+    if (fast := _fast(points)) is not None:
+        plain, times = fast
+        single = times.max(initial=0) <= 1  # much quicker, and so it is in most texts
+        positions = offsets[times != 0] if single else np.repeat(offsets, times)
+        return Normalised(letters=plain, positions=positions, pieces=pieces)
+    found = [char.translate(_FOLDING) for char in text]
+    counts = np.fromiter((len(folded) for folded in found), np.int64, len(found))
+    return Normalised(letters="".join(found), positions=np.repeat(offsets, counts), pieces=pieces)
 
 
-def _characters(text: str, odd: list[re.Match[str]]) -> Iterator[tuple[int, str]]:
-    """(offset, character), with odd pieces read as what they stand for."""
+def _replaced(
+    text: str, odd: Sequence[re.Match[str]], offsets: npt.NDArray[np.int64]
+) -> tuple[str, npt.NDArray[np.int64]]:
+    """A text with its odd pieces read as what they stand for, and where each of its characters stood."""
+    plain: list[str] = []
+    places: list[npt.NDArray[np.int64]] = []
     at = 0
     for match in odd:
-        yield from enumerate(text[at : match.start()], at)
-        yield match.start(), _meant(match)
+        meant = _meant(match)
+        plain += text[at : match.start()], meant
+        places += offsets[at : match.start()], np.full(len(meant), match.start(), np.int64)
         at = match.end()
-    yield from enumerate(text[at:] if at else text, at)
+    return "".join((*plain, text[at:])), np.concatenate((*places, offsets[at:]))
 
 
 def _meant(match: re.Match[str]) -> str:

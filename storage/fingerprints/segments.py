@@ -28,6 +28,8 @@ from storage.fingerprints.grams import GRAM, KEY_BITS, WINDOW, Keys
 MAX_DOCUMENTS: Final = 1 << 20
 #: Bits of a bucket's number beyond those of a document's: buckets hold some 16 postings.
 _BUCKET_BITS: Final = KEY_BITS - 32
+#: Postings of a bucket up to which they are all read, which is quicker than to search them.
+_READ: Final = 64
 #: Parts in which a merge passes through its segments, by the upper bits of the keys: bounds its memory.
 _MERGE_PARTS: Final = 64
 
@@ -59,9 +61,22 @@ class Segment:
         bucket = (keys >> rest).astype(np.int64)
         low, high = self.fanout[bucket].astype(np.int64), self.fanout[bucket + 1].astype(np.int64)
         wanted = ((keys & ((np.uint64(1) << rest) - np.uint64(1))) << np.uint64(self.bits)).astype(np.int64)
-        low, high = np.concatenate((low, low)), np.concatenate((high, high))
-        found = self._search(low, high, np.concatenate((wanted, wanted + (1 << self.bits))))
-        return found[: len(keys)], found[len(keys) :]
+        begin, end = self._read(low, np.minimum(high, low + _READ), wanted)
+        if len(large := np.flatnonzero(high - low > _READ)):
+            low, high, wanted = (np.concatenate((some, some)) for some in (low[large], high[large], wanted[large]))
+            wanted[len(large) :] += 1 << self.bits
+            found = self._search(low, high, wanted)
+            begin[large], end[large] = found[: len(large)], found[len(large) :]
+        return begin, end
+
+    def _read(self, low: Places, high: Places, wanted: Places) -> tuple[Places, Places]:
+        """For each of small ranges where the postings of what is wanted begin and end: all of them are read."""
+        sizes = high - low
+        number = np.repeat(np.arange(len(low)), sizes)
+        known = self.postings[spread(low, high)] >> np.uint32(self.bits)
+        of = (wanted >> self.bits).astype(np.uint32)[number]
+        begin = low + np.bincount(number[known < of], minlength=len(low))
+        return begin, begin + np.bincount(number[known == of], minlength=len(low))
 
     def _search(self, low: Places, high: Places, wanted: Places) -> Places:
         """For each range of postings the first that is not below what is wanted: binary searches side by side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingest import align as alignment
 from ingest.align import MAX_PLACES, MIN_PART, MIN_RUN, Run, align, covered, passages
-from storage.fingerprints import Pieces
+from storage.fingerprints import PIECE, Pieces, grams
 
 SHORT = st.text("ab", max_size=120)
 
@@ -105,9 +106,23 @@ def test_parts_of_a_text_put_together_anew_are_its_parts() -> None:
 
 
 @given(st.text("abc", max_size=400), st.text("abc", max_size=400), st.integers(0, 300), st.integers(0, 300))
-def test_known_pieces_give_what_looking_for_them_gives(fragment: str, text: str, start: int, size: int) -> None:
+def test_pieces_are_where_they_are_looked_for(fragment: str, text: str, start: int, size: int) -> None:
+    """Looked for one by one, or in a table of the text's: the same places, and the same runs."""
     text += fragment[start : start + size] + text[:50]
-    assert passages(fragment, text, Pieces(fragment).places(text)) == passages(fragment, text)
+    standing: dict[str, list[int]] = {}
+    for at in range(len(text) - PIECE + 1):
+        standing.setdefault(text[at : at + PIECE], []).append(at)
+    found = []
+    for searched in (1 << 30, -1):
+        with mock.patch.object(grams, "_SEARCHED", searched):
+            shared = Pieces(fragment).within(text)
+            assert shared.starts == sorted(set(shared.starts))
+            for at in range(len(fragment) - PIECE + 1):
+                places = standing.get(fragment[at : at + PIECE], [])
+                assert list(shared.places(fragment[at : at + PIECE], MAX_PLACES)) == places[:MAX_PLACES]
+                assert not places or at in shared.starts
+            found.append(passages(fragment, text, shared))
+    assert found[0] == found[1] == passages(fragment, text)
 
 
 def test_a_text_that_repeats_itself_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,22 @@ def test_tracing_finds_what_the_index_guarantees(no_corpus: None, tmp_path: Path
     assert sum(sides["ours"].asked for sides in cells.values()) == 6 * len(tracing.LENGTHS) * 3
 
 
+def test_an_archive_that_was_kept_is_asked_again(
+    no_corpus: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--each", "2", "--articles", "30"]
+    tracing.main([*given, "--rivals", "", "--keep", str(tmp_path / "kept")])
+    first = capsys.readouterr().out
+    tracing.main([*given, "--ask", str(tmp_path / "kept")])
+    again = capsys.readouterr().out
+    assert "an archive of 30 articles" in again
+
+    def right(text: str) -> list[list[str]]:
+        return [line.split()[:-2] for line in text.splitlines() if line.split()[-3:-2] == ["0"]]
+
+    assert right(first) == right(again) != []
+
+
 # -- the door
 
 

@@ -7,6 +7,7 @@ import random
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -26,8 +27,9 @@ from storage.fingerprints import (
     normalise,
     selected,
 )
-from storage.fingerprints import index as indexing
+from storage.fingerprints import candidates as sharing
 from storage.fingerprints.grams import KEY_BITS, _least, places
+from storage.fingerprints.segments import build
 from tests.support.archives import settings
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
@@ -223,13 +225,51 @@ def test_what_too_many_share_is_read_last(archive: Archive, monkeypatch: pytest.
     everyone = candidates(archive, mixed, 50)
     assert everyone[0][0] == 2
     assert len(everyone) == 30
-    monkeypatch.setattr(indexing, "MAX_POSTINGS", 100)
+    monkeypatch.setattr(sharing, "MAX_POSTINGS", 100)
     with archive.catalog.read() as tx:
         asked = archive.traces.candidates(tx, mixed, 50)
     assert asked.found[0].row_id == 2
     assert asked.common > 0
-    monkeypatch.setattr(indexing, "MAX_POSTINGS", 3)
+    monkeypatch.setattr(sharing, "MAX_POSTINGS", 3)
     assert len(candidates(archive, letters(notice), 50)) == 30  # one phrase is read however common
+
+
+PLAIN = st.text("abcdefgh", max_size=150)
+
+
+@given(
+    st.text("abcdefgh", min_size=48, max_size=120), PLAIN, PLAIN, PLAIN, PLAIN, st.integers(1, 40),
+    st.lists(PLAIN, max_size=3),
+)  # fmt: skip
+def test_a_run_in_common_is_never_left_out(
+    run: str, a: str, b: str, c: str, d: str, postings: int, others: list[str]
+) -> None:
+    """Whatever else the fragment repeats, and whichever of its keys are too common to be read."""
+    texts = [a + run + b, *others, c + d, c + c]
+    segment = build(range(len(texts)), [selected(text) for text in texts])
+    with mock.patch.object(sharing, "MAX_POSTINGS", postings):
+        asked = sharing.find([segment], c + run + d, 9, run=len(run), many=1 << 30)
+    distinct = set(selected(run).tolist()) & set(selected(texts[0]).tolist())
+    if distinct and not asked.common:
+        assert 0 in [candidate.row_id for candidate in asked.found]
+    elif 0 not in [candidate.row_id for candidate in asked.found]:
+        assert asked.cut or not distinct
+
+
+def test_a_phrase_here_and_there_is_left_out(archive: Archive) -> None:
+    """Two phrases of 24 letters share keys as well, but not as near each other as those of a longer run are."""
+    whole, fragment = prose(1, 100), letters(prose(2, 200))
+    first, second = letters(whole)[100:124], letters(whole)[300:324]
+    mixed = fragment[:200] + first + fragment[200:500] + second + fragment[500:]
+    with archive.catalog.begin() as tx:
+        index_version(tx, 1, whole)
+        index_version(tx, 2, prose(2, 200))
+    with archive.catalog.read() as tx:
+        phrases = archive.traces.candidates(tx, mixed, 9, least=2, run=60, many=5)
+        assert [candidate.row_id for candidate in phrases.found] == [2]
+        assert not phrases.cut
+        assert [c.row_id for c in archive.traces.candidates(tx, mixed, 9).found] == [2, 1]
+        assert archive.traces.candidates(tx, mixed, 1).cut
 
 
 def test_a_text_that_repeats_itself_is_not_indexed_again_and_again(archive: Archive) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from storage.fingerprints.grams import KEY_BITS, pack, unpack
 from storage.fingerprints.index import PREFIX
 from tests.support.archives import settings
 
-KEYS = st.lists(st.integers(0, (1 << KEY_BITS) - 1), max_size=40)
+KEYS = st.lists(st.integers(0, (1 << KEY_BITS) - 1) | st.integers(0, 40), max_size=40)
 
 
 @pytest.fixture(params=["folder", pytest.param("services", marks=[pytest.mark.postgres, pytest.mark.s3])])
@@ -65,14 +66,17 @@ def test_keys_as_bytes(values: list[int]) -> None:
     assert unpack(pack(keys)).tolist() == values
 
 
-@given(st.lists(KEYS, min_size=1, max_size=12), KEYS)
-def test_a_segment_finds_what_was_put_in(texts: list[list[int]], others: list[int]) -> None:
+@given(st.lists(KEYS, min_size=1, max_size=12), KEYS, st.sampled_from([0, 1, 3, 64]))
+def test_a_segment_finds_what_was_put_in(texts: list[list[int]], others: list[int], read: int) -> None:
+    """Buckets are read whole up to a size, and searched above it."""
     keys = [np.unique(np.array(some, np.uint64)) for some in texts]
     segment = files.build([10 + number for number in range(len(texts))], keys)
-    for wanted in [*sorted({value for some in texts for value in some}), *others]:
-        begin, end = segment.find(np.array([wanted], np.uint64))
-        rows = segment.rows[segment.documents_at(begin, end)].tolist()
-        assert rows == [10 + number for number, some in enumerate(texts) if wanted in some]
+    wanted = [*sorted({value for some in texts for value in some}), *others]
+    with mock.patch.object(files, "_READ", read):
+        begins, ends = segment.find(np.array(wanted, np.uint64))
+    for value, begin, end in zip(wanted, begins, ends, strict=True):
+        rows = segment.rows[segment.documents_at(begin[None], end[None])].tolist()
+        assert rows == [10 + number for number, some in enumerate(texts) if value in some]
 
 
 @given(st.lists(st.lists(KEYS, min_size=1, max_size=6), min_size=1, max_size=4), st.sets(st.integers(0, 12)))

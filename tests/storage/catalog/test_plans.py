@@ -48,8 +48,6 @@ QUERIES: dict[str, Callable[[Tx], Any]] = {
     "photos by payload digest": lambda tx: tx.images.by_payload("sha256:1"),
     "photos by look": lambda tx: tx.images.near("0123456789abcdef", 8),
     "versions by row": lambda tx: tx.articles.by_rows([1, 2, 3]),
-    "blocks": lambda tx: tx.articles.blocks([1, 2, 3]),
-    "text digests": lambda tx: tx.articles.text_digests([1, 2, 3]),
     "versions with a text": lambda tx: tx.articles.with_text("sha256:1", 5),
     "fingerprints": lambda tx: list(tx.fingerprints.after(5, 10)),
     "the trace index's state": lambda tx: tx.fingerprints.state(),
