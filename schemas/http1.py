@@ -337,6 +337,8 @@ def dechunk(body: bytes) -> tuple[bytes, int, str | None]:
             )
         start, stop = line.end(), line.end() + size
         pieces.append(body[start:stop])
+        if stop > len(body):  # 16 digits may tell of more bytes than an offset can
+            return b"".join(pieces), len(body), "disconnect"
         closing = _NEWLINE.match(body, stop)
         if closing is None:
             if len(body) < stop + 2 and body[stop:] in (b"", b"\r"):

@@ -119,6 +119,7 @@ ENDINGS = {
     "length_too_long": Ending.DISCONNECT,
     "missing_terminator": Ending.DISCONNECT,
     "broken_chunk_size": Ending.UNSPECIFIED,
+    "chunk_of_all_memory": Ending.DISCONNECT,
     "chunk_cut": Ending.DISCONNECT,
     "different_lengths": Ending.UNSPECIFIED,
     "reset_in_body": Ending.DISCONNECT,

@@ -111,6 +111,7 @@ def test_any_bytes_are_read_somehow(data: bytes) -> None:
         (message(b"2\r\nab\r\n0\r\nT: v", ("Transfer-Encoding", "chunked")), b"ab", "chunked", "disconnect", b""),
         (message(b"2\r\nabX\r\n0\r\n\r\n", CHUNKED), b"ab", "chunked", "unspecified", b"X\r\n0\r\n\r\n"),
         (message(b"2\r\nab\r\nzz\r\n", ("Transfer-Encoding", "chunked")), b"ab", "chunked", "unspecified", b"zz\r\n"),
+        (message(b"ffffffffffffffff\r\nab", CHUNKED), b"ab", "chunked", "disconnect", b""),
         (message(b"fffffffffffffffff\r\nab", CHUNKED), b"fffffffffffffffff\r\nab", "unreadable", "unspecified", b""),
         (message(b"<html>", ("Transfer-Encoding", "chunked")), b"<html>", "unreadable", "unspecified", b""),
         (message(b"", ("Transfer-Encoding", "chunked")), b"", "chunked", "disconnect", b""),

@@ -69,6 +69,12 @@ def broken_chunk_size(body: bytes) -> Script:
     ]
 
 
+def chunk_of_all_memory(body: bytes) -> Script:
+    """A chunk of 2^64 - 1 bytes, more than any offset can count, of which a page comes."""
+    head = _head(b"Content-Type: text/html", b"Transfer-Encoding: chunked")
+    return [head, b"ffffffffffffffff\r\n", body]
+
+
 def chunk_cut(body: bytes) -> Script:
     """The connection ends in the middle of a chunk."""
     return [_head(b"Content-Type: text/html", b"Transfer-Encoding: chunked"), chunks(body, 64, end=b"")[:40]]
@@ -327,7 +333,8 @@ CASES: tuple[Case, ...] = (
         cut_in_body,
     ),
     *_cases(
-        length_too_long, missing_terminator, broken_chunk_size, chunk_cut, different_lengths, reset_in_body,
+        length_too_long, missing_terminator, broken_chunk_size, chunk_of_all_memory, chunk_cut, different_lengths,
+        reset_in_body,
         complete=False,
     ),
     *_cases(not_http, silence, head_cut, reset_at_once, complete=False, head=False),
