@@ -308,7 +308,8 @@ def _read_transfer_coded(body: bytes, codings: list[str]) -> _Body:
     for coding in reversed(inner):
         payload, cut = _decompress(payload, coding, MAX_TRANSFER_DECODED)
         if cut is not None and truncation is None:
-            truncation = {"limit": "length", "truncated": "disconnect"}.get(cut, "unspecified")
+            # The message ended where its framing says (RFC 9112 section 8); what it carries cannot be read to an end.
+            truncation = "length" if cut == "limit" else "unspecified"
     return _Body(payload=payload, end=end, framing=framing, truncation=truncation)
 
 

@@ -256,7 +256,7 @@ def test_a_transfer_coding_of_gzip_is_undone_before_the_payload() -> None:
     view = parse_response(message(framed, ("Transfer-Encoding", "gzip, chunked")))
     assert (view.payload, view.complete) == (b"page", True)
     cut = print_chunked([packed(b"page")[:-4]])
-    assert parse_response(message(cut, ("Transfer-Encoding", "gzip, chunked"))).truncation == "disconnect"
+    assert parse_response(message(cut, ("Transfer-Encoding", "gzip, chunked"))).truncation == "unspecified"
 
 
 @pytest.mark.shared
