@@ -264,6 +264,8 @@ class Framer:
     def _begin_body(self, head: Head) -> bool:
         """Choose the framing by the rules of RFC 9112 section 6.3, in their order."""
         if 100 <= head.status < 200:
+            if head.status != 101:
+                self.head = None  # none of a final response, and the stored block is not read as one
             self._end(Ending.UNSPECIFIED, self._offset, f"an answer {head.status} where the final one was due")
             return False
         # 1. No body, whatever the fields say (we send neither HEAD nor CONNECT).
