@@ -9,6 +9,7 @@ refuse what lies outside.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any, Final
 
 from schemas.errors import InvalidValue
@@ -72,15 +73,20 @@ def _check_value(value: Any, depth: int) -> None:
         for key in value if not _are_ascii(value) else ():
             if not isinstance(key, str) or not key.isascii():
                 raise InvalidValue(f"canonical JSON has ASCII keys only, not {str(key)[:40]!r}")
-        for item in value.values() if not _LEAVES.issuperset(map(type, value.values())) else ():
-            if type(item) not in _LEAVES:
-                _check_value(item, depth + 1)
+        _check_items(value.values(), depth + 1)
     elif isinstance(value, (list, tuple)):
-        for item in value if not _LEAVES.issuperset(map(type, value)) else ():
-            if type(item) not in _LEAVES:
-                _check_value(item, depth + 1)
+        _check_items(value, depth + 1)
     else:
         raise InvalidValue(f"canonical JSON has no {type(value).__name__}")
+
+
+def _check_items(items: Collection[Any], depth: int) -> None:
+    if _LEAVES.issuperset(map(type, items)):
+        return
+    for item in items:
+        kind = type(item)
+        if kind not in _LEAVES and (kind is not int or not -INTEGER_BOUND < item < INTEGER_BOUND):
+            _check_value(item, depth)
 
 
 def _are_ascii(keys: dict[Any, Any]) -> bool:

@@ -37,7 +37,7 @@ class Digest:
             raise InvalidValue(f"a {self.algorithm} digest has {size} bytes, not {len(self.value)}")
 
     @classmethod
-    def sha256(cls, data: bytes) -> Digest:
+    def sha256(cls, data: bytes | memoryview) -> Digest:
         """SHA-256 of `data`."""
         return cls("sha256", hashlib.sha256(data).digest())
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from schemas.articles import Article, content_key
 from schemas.captures import Capture, Context, Ending, Exchange
@@ -33,7 +33,6 @@ from storage.catalog import Catalog, Tx
 from storage.catalog.values import ImageRow, VersionRow
 from storage.disk import disk_errors
 from storage.events import DraftView, Event
-from storage.fingerprints import FOLD, TraceIndex, index_version
 from storage.lock import Presence
 from storage.log.sequencer import append, append_many
 from storage.log.signing import Signer, open_key
@@ -41,6 +40,9 @@ from storage.log.tree import Log
 from storage.segments import Segments
 from storage.stores import open_store
 from storage.warc import Draft, Stored, read_member
+
+if TYPE_CHECKING:
+    from storage.fingerprints import TraceIndex
 
 #: Bytes that a response may expand to when its content-encoding is undone, unless settings say otherwise.
 MAX_ENTITY: Final = 64 * 1024 * 1024
@@ -118,7 +120,7 @@ class Archive:
             max_age=settings.segment_max_age,
         )
         self.blocklist = BlockList(settings.directory)
-        self.traces = TraceIndex(catalog, store, settings.directory / TRACE_FOLDER, settings.clock)
+        self._traces: TraceIndex | None = None
         self._unfolded = 0  # versions added since the index was last asked whether it should fold
         self._lock = threading.RLock()
         self._chains: set[bytes] = set()  # SHA-256 of certificate chains that are known to be stored
@@ -173,6 +175,17 @@ class Archive:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
+    @property
+    def traces(self) -> TraceIndex:
+        """The trace index, made when first asked for: numpy is a large import, and many a process needs none."""
+        with self._lock:
+            if self._traces is None:
+                from storage.fingerprints import TraceIndex
+
+                clock = self.settings.clock
+                self._traces = TraceIndex(self.catalog, self.store, self.directory / TRACE_FOLDER, clock)
+            return self._traces
+
     def deposit(self, batch: Sequence[tuple[Exchange, Context]]) -> list[Capture]:
         """Keep exchanges: records, one sync, then rows and log entries in one transaction.
 
@@ -221,7 +234,7 @@ class Archive:
                 continue
             if answer.view.status == 304 and context.refers_to is not None:
                 asked[n] = context.refers_to
-            elif 200 <= answer.view.status < 300 and answer.view.payload:
+            elif 200 <= answer.view.status < 300 and answer.length:
                 wanted[n] = (str(answer.digest), exchange.url)
         if not wanted and not asked:
             return found
@@ -263,6 +276,8 @@ class Archive:
             event = self._write("text", [DraftView(events.conversion_draft(article, capture, self.clock()))])
             self.segments.sync("text")
             row = self.acknowledge_article(event, article, capture)
+            from storage.fingerprints import FOLD
+
             if self._unfolded >= FOLD:
                 self.fold()
             return row, True
@@ -291,6 +306,8 @@ class Archive:
             row = tx.articles.add_version(version_row(event, article, capture, number, index))
             assert row.row_id is not None
             tx.captures.set_extraction(capture.id, "done", None, article.extractor.identity)
+            from storage.fingerprints import index_version
+
             index_version(tx, row.row_id, article.text)
             tx.images.add_photos(row.row_id, ((photo.position, photo.url) for photo in article.photos))
         self._unfolded += 1

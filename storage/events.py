@@ -21,7 +21,7 @@ from schemas.articles import Article
 from schemas.captures import Capture, Context, Ending, Exchange, RecordRef, Role
 from schemas.digests import Digest
 from schemas.errors import InvalidValue
-from schemas.http1 import ResponseView, parse_response, parse_response_head
+from schemas.http1 import ResponseView, parse_response, parse_response_head, plain_payload
 from schemas.instants import parse_warc_date, to_micros, warc_date
 from schemas.outlets import OutletChange
 from schemas.urls import join
@@ -123,18 +123,28 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What an exchange brought, read once: the response as HTTP and the digest of its payload."""
+    """What an exchange brought, read once."""
 
-    view: ResponseView
-    digest: Digest | None  # None where no payload is defined
+    view: ResponseView  # of its head; of the whole where a transfer-coding had to be undone
+    length: int | None  # bytes of its payload; None where none is defined
+    digest: Digest | None  # of its payload
 
 
 def payload_of(exchange: Exchange) -> Answer | None:
-    """The response of an exchange as HTTP; None for an attempt."""
+    """The response of an exchange as HTTP; None for an attempt. A body that stands as it is is not copied for it."""
     if not exchange.ending.has_response:
         return None
-    view = parse_response(exchange.response)
-    return Answer(view=view, digest=None if view.payload is None else Digest.sha256(view.payload))
+    block = exchange.response
+    view = parse_response_head(block)
+    where = plain_payload(view, len(block))
+    if where is not None:
+        payload: bytes | memoryview | None = memoryview(block)[where]
+    else:
+        view = parse_response(block)
+        payload = view.payload
+    if payload is None:
+        return Answer(view=view, length=None, digest=None)
+    return Answer(view=view, length=len(payload), digest=Digest.sha256(payload))
 
 
 def drafts_for(
@@ -231,7 +241,6 @@ def _main_draft(
 
 
 def _metadata(exchange: Exchange, context: Context, answer: Answer | None) -> dict[str, Any]:
-    payload = answer.view.payload if answer is not None else None
     return {
         "format": CAPTURE_FORMAT,
         "outlet": context.outlet_id,
@@ -242,7 +251,7 @@ def _metadata(exchange: Exchange, context: Context, answer: Answer | None) -> di
         "wall": context.wall,
         "ending": exchange.ending.value,
         "detail": exchange.detail,
-        "payload_length": len(payload) if payload is not None else None,
+        "payload_length": None if answer is None else answer.length,
         "informational": [base64.b64encode(head).decode() for head in exchange.informational],
         "peer": exchange.peer,
         "port": exchange.port,

@@ -147,7 +147,7 @@ class Fetcher:
     async def _keep(self, exchange: Exchange, context: Context) -> Capture:
         answer = payload_of(exchange)
         if answer is not None and answer.digest is not None:
-            payload = str(answer.digest) if answer.view.payload else None
+            payload = str(answer.digest) if answer.length else None
             self._refuse_redacted(location_of(answer.view, exchange.url), payload=payload)
         capture = await self._depositor.put((exchange, context))
         if capture.kind == "attempt":

@@ -25,7 +25,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.bench.measure import Run, resident, run, run_python, table
+from ops.bench.measure import Run, compile_all, resident, run, run_python, table
 
 if TYPE_CHECKING:  # the sides, which are measured, need none of it
     from ops.demo.wire import WireServer
@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # the sides, which are measured, need none of it
 
 #: Fetches of ours under way at once: what `[crawl] concurrency` is by default.
 TASKS = 16
+#: How often each page is fetched unless said otherwise: so often that a start, once in hours of a crawl, weighs little.
+ROUNDS = 30
 #: How often the memory run says what it holds.
 POINTS = 10
 #: RFC 1952 framing.
@@ -164,6 +166,7 @@ def compare(rounds: int) -> None:
     from ops.bench.pages import load
 
     what, _ = load()
+    compile_all()
     for gzip_too in (False, True):
         server, pages = serve(gzip_too=gzip_too)
         count = pages * rounds
@@ -245,7 +248,7 @@ def main() -> None:
             warcio(base, int(count), Path(folder))
         return
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10, help="how often each page is fetched")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each page is fetched")
     parser.add_argument("--memory", type=int, metavar="N", help="show resident memory over N pages instead")
     options = parser.parse_args()
     if options.memory:

@@ -36,6 +36,9 @@ _PROBE_FROM: Final = 8192
 _PROBE: Final = 1024  # bytes of one sample
 _PROBE_RATIO: Final = 0.95  # of what deflates to less than this, the rest is worth deflating
 _PROBE_LEVEL: Final = 1
+# Blocks shorter than this (bytes), requests and metadata, are made into a member by zlib-ng in one call: libdeflate
+# makes its tables for megabytes, which costs more than it saves there.
+_SMALL: Final = 4096
 # zlib-ng deflates the headers before a stored body: libdeflate ends every stream that it makes.
 _HEAD_LEVEL: Final = 6
 _GZIP_WBITS: Final = 31  # RFC 1952 framing around a window of 32 KiB
@@ -78,6 +81,10 @@ def compress_member(data: bytes, *, level: int = LEVEL) -> bytes:
 
 def make_member(head: bytes, block: bytes, tail: bytes = b"", *, level: int = LEVEL) -> Member:
     """As `compress_member` of the three in a row: a record's header, its block, and what ends the record."""
+    if len(block) < _SMALL and level == LEVEL:
+        whole = zlib_ng.compress(b"".join((head, block, tail)), _HEAD_LEVEL, _GZIP_WBITS)
+        if len(whole) >= MIN_MEMBER:
+            return Member((whole,), len(whole))
     crc = zlib_ng.crc32(block, zlib_ng.crc32(head))
     crc, length = zlib_ng.crc32(tail, crc), len(head) + len(block) + len(tail)
     split = _incompressible_from(block)
