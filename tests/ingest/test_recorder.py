@@ -19,13 +19,13 @@ from ingest.recorder import Cookies, Recorder, RecorderSettings
 from ingest.recorder.dial import ConnectRule, route
 from ingest.recorder.framing import Framer, parse_head
 from ingest.recorder.wire import iana_cipher
+from ops.demo import faults
+from ops.demo.faults import CASES, Case
 from ops.demo.messages import Request, response
 from ops.demo.wire import Answer, Send
 from schemas import http1
 from schemas.captures import Ending, Exchange
 from schemas.errors import InvalidValue, SettingsError
-from tests.support import faults
-from tests.support.faults import CASES, Case
 from tests.support.newsroom import Newsroom, dead_port
 
 LOOPBACK = ("127.0.0.0/8",)
@@ -114,12 +114,17 @@ def test_the_clock_gives_the_date(newsroom: Newsroom) -> None:
 # -- the odd and broken answers -----------------------------------------------------------------------------------
 
 #: What is at the end of the message where the server sent more, and heads that are kept apart.
-LEFT_OUT = {"junk_after", "length_too_short"}
+LEFT_OUT = {"junk_after", "length_too_short", "body_on_304"}
+#: Heads that the HTTP parser refuses and browsers read.
+TOLERANT = {"equal_lengths_twice", "blank_before_colon", "return_in_header", "line_without_colon", "nul_in_header"}
 ENDINGS = {
     "length_too_long": Ending.DISCONNECT,
     "missing_terminator": Ending.DISCONNECT,
     "broken_chunk_size": Ending.UNSPECIFIED,
-    "chunk_of_all_memory": Ending.DISCONNECT,
+    "negative_length": Ending.UNSPECIFIED,
+    "endless_length": Ending.UNSPECIFIED,
+    "huge_chunk_size": Ending.DISCONNECT,
+    "not_chunked": Ending.DISCONNECT,
     "chunk_cut": Ending.DISCONNECT,
     "different_lengths": Ending.UNSPECIFIED,
     "reset_in_body": Ending.DISCONNECT,
@@ -142,8 +147,8 @@ ENDINGS = {
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_odd_answer_is_kept_and_labelled(newsroom: Newsroom, case: Case) -> None:
     newsroom.raw("/a", case.script(BODY))
-    limits = settings(max_head=64 * 1024, max_body=256 * 1024, read_timeout=0.5, total_timeout=1.5)
-    exchange = fetch(newsroom.url("/a"), limits)
+    short = {} if case.bounded else {"read_timeout": 0.5, "total_timeout": 1.5}
+    exchange = fetch(newsroom.url("/a"), settings(max_head=64 * 1024, max_body=256 * 1024, **short))
     assert exchange.ending is ENDINGS.get(case.name, Ending.COMPLETE), exchange.detail
     sent = newsroom.sent("/a")[0]
     received = b"".join(exchange.informational) + exchange.response
@@ -151,9 +156,7 @@ def test_every_odd_answer_is_kept_and_labelled(newsroom: Newsroom, case: Case) -
     if case.bounded and case.name not in LEFT_OUT:
         assert received == sent
     assert exchange.ending.has_response == bool(exchange.response)
-    assert (exchange.ending is Ending.COMPLETE) == (exchange.detail == "") or case.name in {
-        *LEFT_OUT, "equal_lengths_twice",
-    }  # fmt: skip
+    assert (exchange.ending is Ending.COMPLETE) == (exchange.detail == "") or case.name in LEFT_OUT | TOLERANT
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -473,7 +476,7 @@ def test_a_server_without_tls() -> None:
 def test_a_handshake_that_never_ends_is_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes the connection, nobody answers
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
-        exchange = fetch(url, settings(connect_timeout=0.3))
+        exchange = fetch(url, settings(connect_timeout=1.0))
     assert exchange.ending is Ending.TIMEOUT
     assert "handshake" in exchange.detail
 

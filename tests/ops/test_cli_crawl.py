@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
+from ops.demo import faults
 from tests.ops.conftest import Pressmark
-from tests.support import faults
 from tests.support.newsroom import Newsroom, dead_port
 
 WORDS = "The ferry to Skellan left the quay at seven with forty passengers, two bicycles and the morning's bread."

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
+from ops.demo import faults
 from ops.demo.messages import Request, response
 from ops.demo.wire import Answer, Send
-from tests.support import faults
 from tests.support.newsroom import Newsroom, dead_port
 from tests.support.services import Bucket
 

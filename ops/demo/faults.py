@@ -1,6 +1,7 @@
-"""The odd and broken answers of the web, each as a script of bytes and steps for `Newsroom.raw`.
+"""The odd and broken answers of the web, each as a script of bytes and steps for a server of `ops.demo.wire`.
 
-Each builder takes the body that a sound answer would carry. `CASES` names them all and says of each whether a
+The recorder is held against them in the tests, and beside others in `ops.bench.hostile_table`. Each builder takes the
+body that a sound answer would carry. `CASES` names them all and says of each whether a
 whole message came, whether it ends by itself, and whether there is a head, so that a test can go through all.
 """
 
@@ -67,12 +68,6 @@ def broken_chunk_size(body: bytes) -> Script:
         framed,
         b"zz\r\nwhat\r\n0\r\n\r\n",
     ]
-
-
-def chunk_of_all_memory(body: bytes) -> Script:
-    """A chunk of 2^64 - 1 bytes, more than any offset can count, of which a page comes."""
-    head = _head(b"Content-Type: text/html", b"Transfer-Encoding: chunked")
-    return [head, b"ffffffffffffffff\r\n", body]
 
 
 def chunk_cut(body: bytes) -> Script:
@@ -306,6 +301,85 @@ def nul_bytes(body: bytes) -> Script:
     return [response(200, headers=[HTML], body=body[:20] + bytes(100) + body[20:])]
 
 
+def negative_length(body: bytes) -> Script:
+    """A Content-Length below zero."""
+    return [_head(b"Content-Type: text/html", b"Content-Length: -1"), body]
+
+
+def endless_length(body: bytes) -> Script:
+    """A Content-Length beyond 64 bits."""
+    return [_head(b"Content-Type: text/html", b"Content-Length: 99999999999999999999"), body]
+
+
+def huge_chunk_size(body: bytes) -> Script:
+    """A chunk that claims nearly 2^64 bytes."""
+    return [_head(b"Content-Type: text/html", b"Transfer-Encoding: chunked"), b"fffffffffffffff0\r\n", body]
+
+
+def not_chunked(body: bytes) -> Script:
+    """Transfer-Encoding says chunked; the body never was."""
+    return [_head(b"Content-Type: text/html", b"Transfer-Encoding: chunked"), body]
+
+
+def gzip_as_transfer_coding(body: bytes) -> Script:
+    """gzip as a transfer-coding below the chunks (RFC 9112, 7.2): the payload is what both leave."""
+    head = _head(b"Content-Type: text/html", b"Transfer-Encoding: gzip, chunked")
+    return [head, chunks(gzip.compress(body, mtime=0), 32)]
+
+
+def blank_before_colon(body: bytes) -> Script:
+    """A blank between a field's name and its colon (RFC 9112, 5.1 forbids it)."""
+    return [_head(b"Content-Type : text/html", b"Transfer-Encoding : chunked"), chunks(body, 40)]
+
+
+def nul_in_header(body: bytes) -> Script:
+    """A NUL in a field's value."""
+    return [_head(b"Content-Type: text/html", b"X-Nul: a\0b", b"Content-Length: %d" % len(body)), body]
+
+
+def return_in_header(body: bytes) -> Script:
+    """A bare CR in a field's value, which would begin another line of a WARC header."""
+    return [_head(b"Content-Type: text/html", b"X-Cr: a\rWARC-Type: b", b"Content-Length: %d" % len(body)), body]
+
+
+def line_without_colon(body: bytes) -> Script:
+    """A line among the fields that is none."""
+    return [_head(b"Content-Type: text/html", b"what is this", b"Content-Length: %d" % len(body)), body]
+
+
+def odd_status(body: bytes) -> Script:
+    """A status that no registry knows."""
+    return [_head(b"Content-Length: %d" % len(body), status=b"HTTP/1.1 999 Request denied"), body]
+
+
+def head_alone(body: bytes) -> Script:
+    """A complete head with Content-Length: 0."""
+    return [_head(b"Content-Type: text/html", b"Content-Length: 0")]
+
+
+def body_on_304(body: bytes) -> Script:
+    """304 with a body, which by definition it has not (RFC 9112, 6.3)."""
+    return [_head(b"Content-Length: %d" % len(body), status=b"HTTP/1.1 304 Not Modified") + body]
+
+
+def redirect_with_body(body: bytes) -> Script:
+    """A redirect without a place to go, and with a page."""
+    return [response(302, headers=[HTML], body=body)]
+
+
+def br_unasked(body: bytes) -> Script:
+    """Brotli that nobody asked for: one raw byte sequence (RFC 7932), kept as it came."""
+    return [response(200, headers=[HTML, ("Content-Encoding", "br")], body=b"\x0b\x02\x80calm\n\x03")]
+
+
+def slow_chunks(body: bytes) -> Script:
+    """Size lines, data and line ends of chunks in writes of their own."""
+    head = _head(b"Content-Type: text/html", b"Transfer-Encoding: chunked")
+    pieces = [body[at : at + 200] for at in range(0, len(body), 200)]
+    parts = [part for piece in pieces for part in (b"%x\r\n" % len(piece), piece, b"\r\n")]
+    return [head, *(step for part in parts for step in (part, Pause(seconds=0.002))), b"0\r\n\r\n"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
     """A named answer, and what is true of it."""
@@ -330,11 +404,12 @@ CASES: tuple[Case, ...] = (
         equal_lengths_twice, length_and_chunks, junk_after, odd_headers, folded_header, bare_newlines,
         no_reason, odd_reason, reset_after_body, slow_drip, too_many_requests, no_content,
         not_modified_with_length, gzip_bomb, gzip_cut, gzip_lie, gzip_members, unknown_coding, nul_bytes,
-        cut_in_body,
+        cut_in_body, gzip_as_transfer_coding, blank_before_colon, nul_in_header, return_in_header,
+        line_without_colon, odd_status, head_alone, body_on_304, redirect_with_body, br_unasked, slow_chunks,
     ),
     *_cases(
-        length_too_long, missing_terminator, broken_chunk_size, chunk_of_all_memory, chunk_cut, different_lengths,
-        reset_in_body,
+        length_too_long, missing_terminator, broken_chunk_size, chunk_cut, different_lengths, reset_in_body,
+        negative_length, endless_length, huge_chunk_size, not_chunked,
         complete=False,
     ),
     *_cases(not_http, silence, head_cut, reset_at_once, complete=False, head=False),
