@@ -88,7 +88,9 @@ def test_a_whole_archive_passes_open_segments_and_all(
         assert len(report.notes) == 2
         assert all("one local copy" in note for note in report.notes)
         archive.seal()
-        assert audit(archive).notes == ()
+        whole = audit(archive)
+        assert (whole.ok, whole.notes) == (True, ())
+        assert audit(archive, AuditOptions(workers=2)) == whole
 
 
 def test_an_empty_archive_passes(tmp_path: Path) -> None:
