@@ -27,7 +27,16 @@ from schemas.outlets import OutletChange
 from schemas.urls import join
 from storage import imports
 from storage.catalog.values import RecordRow
-from storage.warc import PROFILE_IDENTICAL, PROFILE_NOT_MODIFIED, TOMBSTONE, Draft, new_record_id, tombstone_of
+from storage.statements import print_statement, read_statement
+from storage.warc import (
+    PROFILE_IDENTICAL,
+    PROFILE_NOT_MODIFIED,
+    TOMBSTONE,
+    WARC_FIELDS,
+    Draft,
+    new_record_id,
+    tombstone_of,
+)
 
 CAPTURE_FORMAT: Final = "pressmark-capture/1"
 JSON_TYPE: Final = "application/json"
@@ -71,7 +80,7 @@ class DraftView:
     """A draft seen as the record that it becomes."""
 
     draft: Draft
-    meta: dict[str, Any] | None = None  # what its block, canonical JSON, holds; None where that was not kept
+    meta: dict[str, Any] | None = None  # what its block, a statement, holds; None where that was not kept
     http: ResponseView | None = None  # its block as a response, where that was read; of a revisit the whole answer's
 
     @property
@@ -189,8 +198,8 @@ def views_for(
         type="metadata",
         date=exchange.started,
         target_uri=exchange.url,
-        content_type=JSON_TYPE,
-        block=canonical.dumps(meta),
+        content_type=WARC_FIELDS,
+        block=print_statement(meta),
         record_id=metadata_id,
         concurrent_to=companions,
     )
@@ -400,7 +409,7 @@ def outlet_change_of(event: Event) -> OutletChange:
 def capture_of(event: Event) -> Capture:
     """The catalog row of a capture event; `seq` 0 and no log index, which the archive gives. Raises InvalidValue."""
     last, main = event.records[-1][0], _main(event.records)[0]
-    meta = last.meta if isinstance(last, DraftView) and last.meta is not None else canonical.loads(last.block)
+    meta = last.meta if isinstance(last, DraftView) and last.meta is not None else read_statement(last.block)
     url, date = main.header("WARC-Target-URI"), _date_of(main)
     if isinstance(meta, dict) and imports.is_imported(meta) and url is not None:
         return imports.capture_of(meta, record_id=main.record_id, url=url, date=date)

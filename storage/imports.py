@@ -23,7 +23,8 @@ from schemas.errors import DamageError, InvalidValue, NotFound
 from schemas.instants import parse_rfc3339, rfc3339
 from storage.blobs import BlobStore
 from storage.disk import disk_errors
-from storage.warc import Draft, new_record_id
+from storage.statements import print_statement, read_statement
+from storage.warc import WARC_FIELDS, Draft, new_record_id
 from storage.warc.foreign import Place, frame_of, read_raw, readable
 
 FORMAT: Final = "pressmark-import/1"
@@ -185,8 +186,8 @@ def _draft(block: dict[str, Any], at: datetime, target: str, record_id: str | No
         type="metadata",
         date=at,
         target_uri=target,
-        content_type="application/json",
-        block=canonical.dumps(block),
+        content_type=WARC_FIELDS,
+        block=print_statement(block),
         record_id=record_id or new_record_id(),
     )
 
@@ -206,7 +207,7 @@ def is_imported(block: dict[str, Any]) -> bool:
 
 def file_of(block: bytes) -> ImportedFile:
     """The file that a metadata record of either kind is on. Raises InvalidValue."""
-    value = canonical.loads(block)
+    value = read_statement(block)
     if not isinstance(value, dict) or not is_imported(value):
         raise InvalidValue("not a metadata record on an import")
     return ImportedFile.from_json(value.get("file"))
@@ -259,7 +260,7 @@ def read_block(store: BlobStore, block: bytes) -> bytes:
 
     Raises DamageError where the file is gone or is not what it was, InvalidValue.
     """
-    value, file = canonical.loads(block), file_of(block)
+    value, file = read_statement(block), file_of(block)
     place = Place(**value["place"])
     try:
         if file.key is not None:

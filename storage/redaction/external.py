@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from schemas import canonical
 from schemas.captures import Capture
 from schemas.entries import Entry, segment_entry
 from schemas.errors import InvalidValue, UsageError
@@ -26,6 +25,7 @@ from storage.imports import ImportedFile, file_of
 from storage.log.sequencer import append
 from storage.redaction.erase import SCRATCH, Piece, replace_everywhere, rewritten
 from storage.segments import CHUNK
+from storage.statements import read_statement
 from storage.warc import Tombstone, plain_tombstone, tombstone_member
 from storage.warc.check import mapped
 from storage.warc.foreign import Place
@@ -38,7 +38,7 @@ NAMELESS: Final = "urn:uuid:00000000-0000-0000-0000-000000000000"
 def check_erasable(archive: Archive, capture: Capture) -> None:
     """Raises UsageError where an imported capture's bytes cannot be erased."""
     block = archive.read(capture.id).block
-    file, place = file_of(block), Place(**canonical.loads(block)["place"])
+    file, place = file_of(block), Place(**read_statement(block)["place"])
     if file.key is None:
         raise UsageError(
             f"capture {capture.id} stands in {file.path}, outside the archive, which cannot be redacted",
@@ -89,7 +89,7 @@ def erase_imported(
         if block is not None:
             file = file_of(block)
             assert file.key is not None
-            files.setdefault(file.key, (file, []))[1].append((target, Place(**canonical.loads(block)["place"])))
+            files.setdefault(file.key, (file, []))[1].append((target, Place(**read_statement(block)["place"])))
     for key, (file, places) in files.items():
         _erase_in(archive, stores, redaction, key, file, places)
     return len(files)
@@ -104,7 +104,7 @@ def _import_block(archive: Archive, target: ErasedRow) -> bytes | None:
     if row is None or entry is None or entry.type != "import":
         return None
     block = archive.read(row.record_id).block
-    return block if "place" in canonical.loads(block) else None
+    return block if "place" in read_statement(block) else None
 
 
 def _erase_in(

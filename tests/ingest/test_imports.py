@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from storage.archive import Archive
 from storage.fixity import audit
 from storage.rebuild import rebuild
 from storage.recovery import recover
+from storage.statements import read_statement
 from tests.support.archives import OUTLET, START, add_outlet, page, read_article, settings
 from tests.support.foreign import (
     CLAIMED,
@@ -204,7 +204,7 @@ def test_damaged_records_are_quarantined(archive: Archive, tmp_path: Path) -> No
     with archive.catalog.read() as tx:
         row = next(r for r in tx.log.entries() if r.type == "import")
     assert row.subject is not None
-    block = json.loads(archive.read(row.subject).block)
+    block = read_statement(archive.read(row.subject).block)
     assert (block["quarantined"], block["tool"], block["records"]) == (3, "Quill/3.1", 6)
     assert [q["rule"] for q in block["quarantine"]] == ["block-digest", "uri", "truncated"]
     sound(archive)
