@@ -23,11 +23,12 @@ import zstandard
 from ingest.extract.worker import ExtractPool
 from ingest.pipeline import Crawler, CrawlSettings, Tally
 from ingest.recorder import Recorder, RecorderSettings
+from ops.demo import faults
 from schemas.captures import Capture, Ending, Role
 from schemas.outlets import Outlet, OutletChange, Source
 from storage.archive import Archive
 from storage.fixity import audit
-from tests.support import archives, faults
+from tests.support import archives
 from tests.support.newsroom import Newsroom
 
 HOST = "lantern.example"
