@@ -173,8 +173,6 @@ class Archive:
         self.catalog.close()
         self.presence.close()
 
-    # -- writing ---------------------------------------------------------------------------------------------------
-
     @property
     def traces(self) -> TraceIndex:
         """The trace index, made when first asked for: numpy is a large import, and many a process needs none."""
@@ -185,6 +183,8 @@ class Archive:
                 clock = self.settings.clock
                 self._traces = TraceIndex(self.catalog, self.store, self.directory / TRACE_FOLDER, clock)
             return self._traces
+
+    # -- writing ---------------------------------------------------------------------------------------------------
 
     def deposit(self, batch: Sequence[tuple[Exchange, Context]]) -> list[Capture]:
         """Keep exchanges: records, one sync, then rows and log entries in one transaction.

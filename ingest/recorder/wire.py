@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +20,23 @@ from schemas.errors import SettingsError
 
 #: Bytes received and not yet read at which the peer is made to wait.
 HIGH_WATER: Final = 1024 * 1024
-#: Bytes that the socket is read by at once, into one buffer that all connections of a process share.
+#: Bytes that the socket is read by at once, into one buffer that the connections of a thread share.
 SOCKET_READ: Final = 256 * 1024
 #: Bytes taken out of the TLS layer at once: a record holds 16 KiB (RFC 8446 section 5.1).
 TLS_READ: Final = 64 * 1024
 #: Seconds that an idle connection is kept for the next request; servers commonly close after 5 to 75.
 IDLE_LIFE: Final = 15.0
 
-# Filled by the socket and emptied before the event loop does anything else: no connection sees another's bytes.
-_BUFFER: Final = memoryview(bytearray(SOCKET_READ))
+class _Buffers(threading.local):
+    """One buffer a thread, thus one an event loop: filled by the socket and emptied before that loop does anything
+    else, so that no connection sees another's bytes.
+    """
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(SOCKET_READ))
+
+
+_BUFFERS: Final = _Buffers()
 _VERSIONS: Final = {"TLSv1": "tls/1.0", "TLSv1.1": "tls/1.1", "TLSv1.2": "tls/1.2", "TLSv1.3": "tls/1.3"}
 
 
@@ -96,11 +105,11 @@ class Wire(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the loop puts what comes next."""
-        return _BUFFER
+        return _BUFFERS.view
 
     def buffer_updated(self, nbytes: int) -> None:
         """Keep what came; make the peer wait where nobody reads."""
-        data = _BUFFER[:nbytes]
+        data = _BUFFERS.view[:nbytes]
         if self._tls is None:
             self._received += data
         else:

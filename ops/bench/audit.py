@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ops.bench.measure import Run, run, run_python, table
+from ops.bench.measure import Run, archive_settings, run, run_python, table
 
 if TYPE_CHECKING:
     from storage.archive import StorageSettings
@@ -39,15 +39,7 @@ MEGA: Final = 1_000_000
 
 def settings(folder: Path) -> StorageSettings:
     """An archive in a folder, on SQLite."""
-    from storage.archive import StorageSettings
-
-    return StorageSettings(
-        directory=folder,
-        catalog_url=f"sqlite:///{folder / 'catalog.sqlite'}",
-        objects_url=str(folder / "objects"),
-        origin="pressmark.invalid/bench",
-        segment_max_bytes=SEGMENT,
-    )
+    return archive_settings(folder, segment_max_bytes=SEGMENT)
 
 
 def make(folder: Path, rounds: int) -> None:

@@ -25,11 +25,10 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.bench.measure import Run, compile_all, resident, run, run_python, table
+from ops.bench.measure import Run, archive_settings, compile_all, resident, run, run_python, table
 
 if TYPE_CHECKING:  # the sides, which are measured, need none of it
     from ops.demo.wire import WireServer
-    from storage.archive import StorageSettings
 
 #: Fetches of ours under way at once: what `[crawl] concurrency` is by default.
 TASKS = 16
@@ -82,18 +81,7 @@ def make(folder: Path) -> None:
     """An archive for `ours` to open: a process of its own, not counted."""
     from storage.archive import Archive
 
-    Archive.create(_settings(folder)).close()
-
-
-def _settings(folder: Path) -> StorageSettings:
-    from storage.archive import StorageSettings
-
-    return StorageSettings(
-        directory=folder,
-        catalog_url=f"sqlite:///{folder / 'catalog.sqlite'}",
-        objects_url=str(folder / "objects"),
-        origin="pressmark.invalid/bench",
-    )
+    Archive.create(archive_settings(folder)).close()
 
 
 def ours(base: str, count: int, folder: Path, points: int = 0) -> None:
@@ -105,7 +93,7 @@ def ours(base: str, count: int, folder: Path, points: int = 0) -> None:
     from storage.archive import Archive, system_clock
 
     settle()  # as `crawl` and `run` do
-    archive = Archive.open(_settings(folder))
+    archive = Archive.open(archive_settings(folder))
     settings = RecorderSettings(user_agent="pressmark-bench", allow_addresses=("127.0.0.0/8",), clock=system_clock)
 
     async def work() -> list[tuple[int, int]]:

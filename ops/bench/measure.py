@@ -10,7 +10,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from storage.archive import StorageSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +23,19 @@ class Run:
     cpu: float  # seconds, user and system, its waited-for children included
     peak: int  # bytes of the largest resident set; of a program that does not say so itself an upper bound
     output: Any  # what it printed as JSON, if it did
+
+
+def archive_settings(folder: Path, **more: Any) -> StorageSettings:
+    """An archive in a folder, on SQLite; `more` as StorageSettings has it."""
+    from storage.archive import StorageSettings
+
+    return StorageSettings(
+        directory=folder,
+        catalog_url=f"sqlite:///{folder / 'catalog.sqlite'}",
+        objects_url=str(folder / "objects"),
+        origin="pressmark.invalid/bench",
+        **more,
+    )
 
 
 def compile_all() -> None:

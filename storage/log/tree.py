@@ -4,7 +4,7 @@
 were assigned durably by `sequencer`; entry bundles, then hash tiles are put, once each; size and root are
 committed by compare-and-swap under the lease's epoch; only then is the checkpoint signed, and only then
 replaced in the store. A stop at any point leaves the next run nothing to undo. Checking proofs is left to
-`schemas.merkle` and `schemas.proofs`; re-reading the whole log to `storage.fixity`.
+`schemas.merkle` and `schemas.proofs`; who may write to `lease`; re-reading the whole log to `storage.fixity`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from schemas.errors import (
     NotFound,
     UsageError,
 )
-from schemas.instants import to_micros
 from schemas.merkle import consistency_path, inclusion_path, leaf_hash, verify_consistency, verify_inclusion
 from schemas.proofs import LogProof
 from schemas.tiles import TILE_WIDTH, TileName, encode_entries, hash_reader
@@ -39,6 +38,7 @@ from storage.catalog import Catalog
 from storage.catalog.values import LogState
 from storage.disk import write_durably
 from storage.log.edge import Edge
+from storage.log.lease import Lease
 from storage.log.signing import Signer
 
 #: Where the log lies in the object store; below it the layout is C2SP tlog-tiles as specified.
@@ -46,13 +46,6 @@ PREFIX: Final = "log/"
 CHECKPOINT_KEY: Final = PREFIX + "checkpoint"
 TILE_PREFIX: Final = PREFIX + "tile/"
 
-#: Name of the lease that makes one sequencer at a time.
-LEASE: Final = "sequencer"
-#: Seconds a lease holds unless renewed: longer than a batch takes on a slow store, short enough to wait out
-#: after a kill.
-LEASE_SECONDS: Final = 15.0
-#: Seconds between two tries for a lease that another holds.
-LEASE_POLL: Final = 0.2
 #: Entries put into tiles between two commits: 16 full bundles, so memory stays at some megabytes.
 BATCH: Final = 16 * TILE_WIDTH
 #: Under which subject the entries of changed keys are found.
@@ -81,7 +74,8 @@ class Log:
         self._kept = kept
         self._refused: LogForkRisk | None = None
         self._store, self._catalog = store, catalog
-        self.origin, self._signer, self._holder = origin, signer, holder
+        self.origin, self._signer = origin, signer
+        self._lease = Lease(catalog, holder)
         self.vkey = vkey if vkey is not None or signer is None else signer.vkey
         self._edge: Edge | None = None  # of the newest tree that this process made
         self._trusted: bytes | None = None  # the published note that was checked against the catalog last
@@ -102,14 +96,13 @@ class Log:
         if self._refused is not None:
             raise self._refused
         with self._lock:
-            epoch = self._acquire(now)
+            epoch = self._lease.acquire(now)
             if epoch is None:
                 return None
             try:
                 return self._integrate(epoch, self._signer, now)
             finally:
-                with self._catalog.begin() as tx:
-                    tx.leases.release(LEASE, holder=self._holder)
+                self._lease.release()
 
     def refuse(self, why: LogForkRisk) -> None:
         """Sign nothing from here on: somebody saw another history of this log."""
@@ -122,7 +115,7 @@ class Log:
             self._check(state, old)
         while state.size < state.next_index:
             state = self._grow(state, epoch)
-            self._renew(epoch, now + timedelta(seconds=time.monotonic() - started))
+            self._lease.renew(epoch, now + timedelta(seconds=time.monotonic() - started))
         checkpoint = Checkpoint(origin=self.origin, size=state.size, root=state.root)
         # What is trusted was opened before, by today's key or by the one that was lost.
         if state.size == 0 or (old is not None and Checkpoint.parse(Note.parse(old).text) == checkpoint):
@@ -134,42 +127,6 @@ class Log:
         self._publish(note, old)
         self._remember(state, note)
         return checkpoint
-
-    def _acquire(self, now: datetime) -> int | None:
-        """The lease's epoch; None where another process kept it for all of a lease's time.
-
-        A lease that nobody renewed for as long as it holds is free, whatever its end says: the clock may have been set
-        back since, or that of a dead process ran ahead. Where its holder lives after all, the epoch stops it.
-        """
-        started, seen = time.monotonic(), None
-        while True:
-            waited = time.monotonic() - started
-            at = now + timedelta(seconds=waited)
-            epoch = self._take(to_micros(at), at)
-            if epoch is not None:
-                return epoch
-            with self._catalog.read() as tx:
-                held = tx.leases.get(LEASE)
-            if seen is None:
-                seen = held, waited
-            elif held is not None and held == seen[0] and waited - seen[1] > LEASE_SECONDS:
-                return self._take(held.until, at)
-            elif held != seen[0] and waited > LEASE_SECONDS + 1:
-                return None
-            time.sleep(LEASE_POLL)
-
-    def _take(self, now: int, at: datetime) -> int | None:
-        until = to_micros(at + timedelta(seconds=LEASE_SECONDS))
-        with self._catalog.begin() as tx:
-            return tx.leases.acquire(LEASE, holder=self._holder, now=now, until=until)
-
-    def _renew(self, epoch: int, now: datetime) -> None:
-        until = to_micros(now + timedelta(seconds=LEASE_SECONDS))
-        with self._catalog.begin() as tx:
-            if not tx.leases.renew(LEASE, holder=self._holder, epoch=epoch, until=until):
-                raise LeaseLost(
-                    "another process writes the log now", remedy="nothing was lost: it will go on from here"
-                )
 
     def _grow(self, state: LogState, epoch: int) -> LogState:
         """Put the next batch of entries into tiles and commit the tree; the new state."""
@@ -299,7 +256,7 @@ class Log:
         more.
         """
         with self._lock:
-            epoch = self._acquire(now)
+            epoch = self._lease.acquire(now)
             if epoch is None:
                 return False
             try:
@@ -314,8 +271,7 @@ class Log:
             except LeaseLost:
                 return False
             finally:
-                with self._catalog.begin() as tx:
-                    tx.leases.release(LEASE, holder=self._holder)
+                self._lease.release()
 
     def _check(self, state: LogState, note: bytes | None) -> None:
         self._trusted = None

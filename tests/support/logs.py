@@ -36,7 +36,7 @@ from schemas.errors import LeaseLost
 from schemas.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from storage.blobs import FolderStore
 from storage.catalog import Catalog
-from storage.log import Log, Signer, append, tree
+from storage.log import Log, Signer, append, lease, tree
 from storage.log.fsck import check_log
 from tests.support.attendant import Attendant
 
@@ -100,12 +100,12 @@ def write(work: Work, announce: Callable[[str, str], None] | None = None) -> Non
 @contextmanager
 def _limits(work: Work) -> Iterator[None]:
     """The log's limits as the work has them, for as long as it lasts."""
-    before = tree.LEASE_SECONDS, tree.LEASE_POLL, tree.BATCH
-    tree.LEASE_SECONDS, tree.LEASE_POLL, tree.BATCH = work.lease, 0.01, work.batch  # type: ignore[misc]
+    before = lease.LEASE_SECONDS, lease.LEASE_POLL, tree.BATCH
+    lease.LEASE_SECONDS, lease.LEASE_POLL, tree.BATCH = work.lease, 0.01, work.batch  # type: ignore[misc]
     try:
         yield
     finally:
-        tree.LEASE_SECONDS, tree.LEASE_POLL, tree.BATCH = before  # type: ignore[misc]
+        lease.LEASE_SECONDS, lease.LEASE_POLL, tree.BATCH = before  # type: ignore[misc]
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def test_killed_at_each_durable_step_the_log_goes_on_without_fork_gap_or_repeat(
 def test_a_dead_process_delays_the_next_one_by_no_more_than_its_lease(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.log.tree.LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("storage.log.lease.LEASE_SECONDS", 0.5)
     world.add(1)
     with world.catalog.begin() as tx:
         now = int(NOW.timestamp() * 1_000_000)
