@@ -107,7 +107,7 @@ class CrawlTable(_Table):
         default="pressmark", description="product token of the User-Agent; robots.txt rules for it apply"
     )
     host_delay: Seconds = Field(default=2.0, description="seconds between two exchanges with one host")
-    concurrency: Annotated[int, Field(ge=1, le=1024)] = Field(default=16, description="outlets served at a time")
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = Field(default=64, description="outlets served at a time")
     images: Literal["none", "lead", "all"] = Field(
         default="none", description="which images of an article are fetched: `none`, the `lead`, or `all`"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Role(StrEnum):
@@ -96,9 +97,8 @@ class Context:
     refers_to: str | None = None  # for a 304: record id of the capture whose validators were sent
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordRef:
-    """Where one WARC record stands."""
+class RecordRef(NamedTuple):
+    """Where one WARC record stands: a tuple, for an audit makes millions of them."""
 
     record_id: str  # urn:uuid:...
     type: str  # WARC-Type

@@ -17,7 +17,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-# Dates read last: the records of one event share one.
+# Dates read or written last: the records of one event share one.
 _DATES_KEPT: Final = 64
 
 # ISO 28500:2017 5.4: the W3C profile of ISO 8601, in UTC, from a bare year to nanoseconds.
@@ -47,7 +47,13 @@ def utc(instant: datetime) -> datetime:
 
 def warc_date(instant: datetime) -> str:
     """A WARC/1.1 date with microseconds: `2026-11-23T14:00:00.123456Z` (ISO 28500:2017 5.4)."""
-    return _stamp(utc(instant), "microseconds")
+    return _warc_stamp(utc(instant))
+
+
+@lru_cache(maxsize=_DATES_KEPT)
+def _warc_stamp(instant: datetime) -> str:
+    """Of an instant that is in UTC already: two of another zone may be equal and an hour apart (PEP 495)."""
+    return _stamp(instant, "microseconds")
 
 
 @lru_cache(maxsize=_DATES_KEPT)
@@ -104,7 +110,12 @@ def to_micros(instant: datetime) -> int:
 
     Raises InvalidValue for a naive datetime.
     """
-    return (utc(instant) - EPOCH) // _MICROSECOND
+    return _micros(utc(instant))
+
+
+@lru_cache(maxsize=_DATES_KEPT)
+def _micros(instant: datetime) -> int:
+    return (instant - EPOCH) // _MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:

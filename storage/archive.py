@@ -34,7 +34,7 @@ from storage.catalog.values import ImageRow, VersionRow
 from storage.disk import disk_errors
 from storage.events import DraftView, Event
 from storage.lock import Presence
-from storage.log.sequencer import append, append_many
+from storage.log.sequencer import append, put_many
 from storage.log.signing import Signer, open_key
 from storage.log.tree import Log
 from storage.segments import Segments
@@ -203,12 +203,13 @@ class Archive:
 
     def acknowledge(self, made: Sequence[Event]) -> list[Capture]:
         """Commit rows and log entries of capture events whose records are durable."""
-        captures = [events.capture_of(event) for event in made]
-        entries = [(entry_of(e, c), c.id) for e, c in zip(made, captures, strict=True)]
         with self.catalog.begin() as tx:
-            first = append_many(tx, entries)
+            index, seq = tx.log.reserve(len(made), captures=len(made))
+            captures = [events.capture_of(e, seq=seq + n, log_index=index + n) for n, e in enumerate(made)]
+            put_many(tx, index, [(entry_of(e, c), c.id) for e, c in zip(made, captures, strict=True)])
             tx.records.add([row for event in made for row in event.rows()])
-            return tx.captures.add_many(captures, log_index=first)
+            tx.captures.put(captures)
+        return captures
 
     def write_alone(self, draft: Draft) -> Event:
         """Keep one record of the `warc` segment, durable on return; its rows and what speaks of it are the caller's."""
@@ -247,8 +248,10 @@ class Archive:
 
     def _keep_chain(self, exchange: Exchange) -> None:
         """Store a certificate chain as a record of its own the first time that it is seen."""
+        if not exchange.certificates:
+            return
         key = hashlib.sha256(b"".join(exchange.certificates)).digest()
-        if not exchange.certificates or key in self._chains:
+        if key in self._chains:
             return
         name = events.chain_digest(exchange.certificates)
         with self.catalog.read() as tx:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Protocol
@@ -34,7 +34,7 @@ from storage.warc import (
     TOMBSTONE,
     WARC_FIELDS,
     Draft,
-    new_record_id,
+    new_record_ids,
     tombstone_of,
 )
 
@@ -171,7 +171,7 @@ def views_for(
     `original` is the capture that a revisit points at (identical payload, or for a 304 the one whose validators were
     sent), or None for a plain response. `answer` is `payload_of(exchange)`.
     """
-    main_id, request_id, metadata_id = new_record_id(), new_record_id(), new_record_id()
+    main_id, request_id, metadata_id = new_record_ids(3)
     views = []
     companions: tuple[str, ...] = ()
     if exchange.request:
@@ -406,13 +406,14 @@ def outlet_change_of(event: Event) -> OutletChange:
     return OutletChange.from_json(canonical.loads(event.records[-1][0].block))
 
 
-def capture_of(event: Event) -> Capture:
-    """The catalog row of a capture event; `seq` 0 and no log index, which the archive gives. Raises InvalidValue."""
+def capture_of(event: Event, *, seq: int = 0, log_index: int | None = None) -> Capture:
+    """The catalog row of a capture event, with the numbers that the archive gives. Raises InvalidValue."""
     last, main = event.records[-1][0], _main(event.records)[0]
     meta = last.meta if isinstance(last, DraftView) and last.meta is not None else read_statement(last.block)
     url, date = main.header("WARC-Target-URI"), _date_of(main)
     if isinstance(meta, dict) and imports.is_imported(meta) and url is not None:
-        return imports.capture_of(meta, record_id=main.record_id, url=url, date=date)
+        found = imports.capture_of(meta, record_id=main.record_id, url=url, date=date)
+        return replace(found, seq=seq, log_index=log_index)
     try:
         if meta["format"] != CAPTURE_FORMAT or url is None:
             raise InvalidValue(f"record {main.record_id} is not a capture of a known format")
@@ -420,7 +421,7 @@ def capture_of(event: Event) -> Capture:
         http = _response_of(main) if kind != "attempt" else None
         return Capture(
             id=main.record_id,
-            seq=0,
+            seq=seq,
             kind=kind,
             url=url,
             date=date,
@@ -437,7 +438,7 @@ def capture_of(event: Event) -> Capture:
             refers_to=main.header("WARC-Refers-To") if kind == "revisit" else None,
             via=meta["via"],
             wall=meta["wall"],
-            log_index=None,
+            log_index=log_index,
             hints=meta["hints"],
             item_url=meta["item_url"],
         )

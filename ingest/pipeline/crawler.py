@@ -36,8 +36,10 @@ from storage.catalog.values import VersionRow
 MAX_CHILDREN: Final = 20
 #: Items of one outlet taken from the catalog at a time.
 BATCH: Final = 32
-#: Pages of one outlet that may wait for extraction while the next are fetched; bounds memory.
+#: Pages of one outlet that may wait for extraction while the next are fetched.
 MAX_WAITING: Final = 8
+#: Pages in all that are held in memory while they are extracted or wait for it.
+MAX_BODIES: Final = 32
 MICROS: Final = 1_000_000
 
 
@@ -63,6 +65,7 @@ class Crawler:
         )  # fmt: skip
         self._busy: dict[str, HostBusy] = {}  # hosts whose work had to be put off
         self._places = asyncio.Semaphore(settings.concurrency)
+        self._bodies = asyncio.Semaphore(MAX_BODIES)
         self._serving: set[str] = set()
         self._reading: dict[str, asyncio.Task[None]] = {}  # the newest of each outlet
         self._left = settings.limit
@@ -323,8 +326,9 @@ class Crawler:
         of the captures, whatever the machine is busy with.
         """
         try:
-            body, headers = await asyncio.to_thread(self.archive.entity, capture)
-            article = await self._extract(outlet, capture, body, headers)
+            async with self._bodies:
+                body, headers = await asyncio.to_thread(self.archive.entity, capture)
+                article = await self._extract(outlet, capture, body, headers)
             if article.wall is not None:
                 raise ExtractionError(f"a wall stands before the page ({article.wall})", code=f"wall-{article.wall}")
             if await asyncio.to_thread(self.archive.refused, text=text_digest(article)) is not None:

@@ -18,7 +18,7 @@ class CrawlSettings:
 
     user_agent: str
     host_delay: float = 2.0  # seconds between exchanges with one host
-    concurrency: int = 16  # outlets that are served at the same time
+    concurrency: int = 64  # outlets that are served at the same time
     recheck: tuple[int, ...] = (1800, 10800, 86400, 604800, 2592000)  # seconds after the first capture
     images: str = "none"  # which images of an article are fetched: none | lead | all
     limit: int | None = None  # article pages to fetch at most

@@ -11,6 +11,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,9 @@ from schemas.errors import InvalidValue
 from schemas.urls import host_of, normalize, origin_of, port_of, target_of
 
 #: Idle connections kept in all; each is a file descriptor, and a crawl touches hundreds of hosts.
-MAX_IDLE: Final = 64
+MAX_IDLE: Final = 128
+#: Names asked for at a time, a thread each, made when needed.
+RESOLVERS: Final = 32
 #: Seconds of silence that end a response whose framing cannot be read: nothing else would.
 UNREADABLE_SILENCE: Final = 5.0
 #: What is asked for: pages first, then whatever there is.
@@ -113,6 +116,8 @@ class Recorder:
         self._rules = tuple(dial.ConnectRule.parse(text) for text in settings.connect_to)
         self._context: ssl.SSLContext | None = None if settings.ca_file is None else make_context(settings.ca_file)
         self._idle: dict[str, list[Wire]] = {}  # by origin, the longest idle first
+        # Never shut down: a fetch under way may still ask, and the threads end with the last that holds them.
+        self._resolvers = ThreadPoolExecutor(max_workers=RESOLVERS, thread_name_prefix="resolver")
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -188,7 +193,7 @@ class Recorder:
         until = min(until, loop.time() + self._settings.connect_timeout)
         name = host_of(attempt.url)
         host, port = dial.route(self._rules, name, port_of(attempt.url))
-        attempt.addresses = await dial.resolve(host, port, until)
+        attempt.addresses = await dial.resolve(host, port, until, self._resolvers)
         attempt.mark("dns", loop.time())
         secure = attempt.url.startswith("https:")
         if secure and self._context is None:
@@ -275,17 +280,17 @@ class Recorder:
             try:
                 if now >= until:
                     raise TimeoutError
-                data = await wire.read(limit)
+                pieces = await wire.read(limit)
             except TimeoutError:
                 whole = limit >= until
                 span = self._settings.total_timeout if whole else self._settings.read_timeout
                 framer.time_out(f"not done in {span:g} s" if whole else f"nothing came for {span:g} s")
                 return
-            if not data:
+            if not pieces:
                 framer.close(clean=wire.clean)
                 if framer.ending is Ending.COMPLETE and wire.unnotified:
                     attempt.notes.append("TLS ended without close_notify: a cut cannot be ruled out")
                 return
             if "first_byte" not in attempt.timings:
                 attempt.mark("first_byte", loop.time())
-            framer.feed(data)
+            framer.feed(*pieces)

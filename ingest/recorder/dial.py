@@ -12,7 +12,9 @@ import re
 import socket
 import ssl
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
@@ -79,8 +81,11 @@ def route(rules: Sequence[ConnectRule], host: str, port: int) -> tuple[str, int]
     return host, port
 
 
-async def resolve(host: str, port: int, until: float) -> tuple[str, ...]:
-    """The addresses of a name, as the system's resolver orders them; an address is its own. Raises DialFailed."""
+async def resolve(host: str, port: int, until: float, threads: Executor) -> tuple[str, ...]:
+    """The addresses of a name, as the system's resolver orders them; an address is its own. Raises DialFailed.
+
+    `threads` are the resolver's own: a name server that does not answer holds one long after `until`.
+    """
     try:
         return (str(ip_address(host)),)
     except ValueError:
@@ -88,7 +93,8 @@ async def resolve(host: str, port: int, until: float) -> tuple[str, ...]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout_at(until):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            found = await loop.run_in_executor(threads, ask)
     except TimeoutError:
         raise DialFailed(Ending.DNS, f"no answer for the name {host} in time") from None
     except (socket.gaierror, UnicodeError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -24,6 +25,8 @@ MAX_INFORMATIONAL: Final = 16
 MAX_CHUNK_LINE: Final = 16 * 1024
 #: Hex digits of a chunk size: 16 are 2^64, more are an attack (RFC 9112 section 7.1).
 MAX_CHUNK_DIGITS: Final = 16
+#: Bytes from which on a piece of a body is kept by itself: a server may send a byte at a time, each an object.
+LARGE_PIECE: Final = 4096
 #: Decimal digits of a Content-Length that is believed: 10^18 bytes is beyond any limit of ours.
 MAX_LENGTH_DIGITS: Final = 18
 
@@ -118,6 +121,10 @@ class _At(Enum):
     UNREADABLE = "unreadable"
 
 
+#: Where what comes next is counted and not looked into.
+_UNSEEN: Final = frozenset({_At.LENGTH, _At.CLOSE, _At.UNREADABLE})
+
+
 class Framer:
     """One response in the making. Feed it until `done`; then `ending` and `response` stand.
 
@@ -127,7 +134,9 @@ class Framer:
     def __init__(self, *, max_head: int, max_body: int) -> None:
         self._max_head = max_head
         self._max_body = max_body
-        self._data = bytearray()
+        self._data: bytes | bytearray = b""  # from the start; a bytearray once more than one piece was looked into
+        self._rest: list[bytes | bytearray] = []  # what came behind it, where only its length is of interest
+        self._size = 0  # bytes of both
         self._at = _At.HEAD
         self._offset = 0  # where reading goes on, in bytes from the start of the response
         self._cap = max_body  # offset beyond which nothing is kept
@@ -145,7 +154,7 @@ class Framer:
     @property
     def begun(self) -> bool:
         """Whether a byte of a response (1xx included) has come."""
-        return bool(self._data or self.informational)
+        return bool(self._size or self.informational)
 
     @property
     def unreadable(self) -> bool:
@@ -155,7 +164,9 @@ class Framer:
     @property
     def response(self) -> bytes:
         """The bytes of the final response so far, exactly as they came."""
-        return bytes(self._data)
+        if not self._rest and isinstance(self._data, bytes):
+            return self._data
+        return b"".join((self._data, *self._rest))
 
     @property
     def reusable(self) -> bool:
@@ -164,44 +175,61 @@ class Framer:
         whole = self.ending is Ending.COMPLETE and not self.excess and framed
         return whole and self.head is not None and self.head.keeps_alive and not self.head.tolerant
 
-    def feed(self, data: bytes | bytearray) -> bool:
-        """Take bytes from the socket (a bytearray for good); whether the response has ended."""
-        if not self._data and isinstance(data, bytearray):
-            self._data = data
+    def feed(self, *pieces: bytes) -> bool:
+        """Take bytes from the socket; whether the response has ended. They are not copied before they must be."""
+        self._size += sum(map(len, pieces))
+        if self._at in _UNSEEN:
+            self._put_by(pieces)
+        elif not self._data and len(pieces) == 1:
+            self._data = pieces[0]
         else:
-            self._data += data
+            if isinstance(self._data, bytes):
+                self._data = bytearray(self._data)
+            for piece in pieces:
+                self._data += piece
         while self.ending is None and self._step():
             pass
-        if self.ending is None and self._at is not _At.HEAD and len(self._data) > self._cap:
+        if self.ending is None and self._at is not _At.HEAD and self._size > self._cap:
             words = f"cut at the limit of {self._max_body} body bytes"
             self._end(Ending.LENGTH, self._cap, f"{self.detail}; {words}" if self.detail else words)
         return self.done
+
+    def _put_by(self, pieces: Iterable[bytes]) -> None:
+        """Keep what is not looked into: large pieces as they are, small ones put together."""
+        for piece in pieces:
+            last = self._rest[-1] if self._rest else None
+            if len(piece) >= LARGE_PIECE:
+                self._rest.append(piece)
+            elif isinstance(last, bytearray):
+                last += piece
+            else:
+                self._rest.append(bytearray(piece))
 
     def close(self, *, clean: bool) -> None:
         """The peer ended the connection; `clean` by FIN, not by a reset."""
         if self.ending is not None:
             return
-        if not self._data:
+        if not self._size:
             after = f"after {len(self.informational)} informational answers" if self.informational else "without a byte"
             self._end(Ending.NO_RESPONSE, 0, f"{'closed' if clean else 'reset'} by the peer {after}")
         elif self._at is _At.UNREADABLE:
-            self._end(Ending.UNSPECIFIED, len(self._data), self.detail)
+            self._end(Ending.UNSPECIFIED, self._size, self.detail)
         elif self._at is _At.CLOSE and clean:
-            self._end(Ending.COMPLETE, len(self._data), self.detail)
+            self._end(Ending.COMPLETE, self._size, self.detail)
         else:
             words = "closed" if clean else "reset"
-            self._end(Ending.DISCONNECT, len(self._data), f"{words} by the peer in the {self._at.value}")
+            self._end(Ending.DISCONNECT, self._size, f"{words} by the peer in the {self._at.value}")
 
     def time_out(self, words: str) -> None:
         """A limit of ours on time ran out."""
         if self.ending is not None:
             return
-        if not self._data:
+        if not self._size:
             self._end(Ending.TIMEOUT, 0, words)
         elif self._at is _At.UNREADABLE:
-            self._end(Ending.UNSPECIFIED, len(self._data), self.detail)
+            self._end(Ending.UNSPECIFIED, self._size, self.detail)
         else:
-            self._end(Ending.TIME, len(self._data), f"{words}, in the {self._at.value}")
+            self._end(Ending.TIME, self._size, f"{words}, in the {self._at.value}")
 
     # -- the steps: each takes what it can; True where another may follow -------------------------------------
 
@@ -224,10 +252,11 @@ class Framer:
 
     def _end(self, ending: Ending, length: int, detail: str = "") -> None:
         if ending is Ending.COMPLETE:
-            self.excess = len(self._data) - length
+            self.excess = self._size - length
             if self.excess:
                 detail = f"{self.excess} bytes after the end of the message were left out"
-        del self._data[length:]
+        if self._size > length:
+            self._data, self._rest, self._size = self.response[:length], [], length
         self.ending = ending
         notes = ["head read tolerantly"] if self.head is not None and self.head.tolerant else []
         self.detail = "; ".join([*([detail] if detail else []), *notes])
@@ -253,9 +282,10 @@ class Framer:
             return self._unreadable("a head that cannot be read")
         if 100 <= head.status < 200 and head.status != 101 and len(self.informational) < MAX_INFORMATIONAL:
             self.informational.append(bytes(data[: match.end()]))
-            del data[: match.end()]
+            self._data = data[match.end() :]
+            self._size = len(self._data)
             self._offset = 0
-            return bool(data)
+            return bool(self._data)
         self.head = head
         self._offset = match.end()
         self._cap = match.end() + self._max_body
@@ -293,7 +323,7 @@ class Framer:
         return False
 
     def _read_length(self) -> bool:
-        if len(self._data) >= self._offset <= self._cap:
+        if self._size >= self._offset <= self._cap:
             self._end(Ending.COMPLETE, self._offset)
         return False
 

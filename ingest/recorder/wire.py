@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,23 +19,11 @@ from schemas.errors import SettingsError
 
 #: Bytes received and not yet read at which the peer is made to wait.
 HIGH_WATER: Final = 1024 * 1024
-#: Bytes that the socket is read by at once, into one buffer that the connections of a thread share.
-SOCKET_READ: Final = 256 * 1024
 #: Bytes taken out of the TLS layer at once: a record holds 16 KiB (RFC 8446 section 5.1).
 TLS_READ: Final = 64 * 1024
 #: Seconds that an idle connection is kept for the next request; servers commonly close after 5 to 75.
 IDLE_LIFE: Final = 15.0
 
-class _Buffers(threading.local):
-    """One buffer a thread, thus one an event loop: filled by the socket and emptied before that loop does anything
-    else, so that no connection sees another's bytes.
-    """
-
-    def __init__(self) -> None:
-        self.view = memoryview(bytearray(SOCKET_READ))
-
-
-_BUFFERS: Final = _Buffers()
 _VERSIONS: Final = {"TLSv1": "tls/1.0", "TLSv1.1": "tls/1.1", "TLSv1.2": "tls/1.2", "TLSv1.3": "tls/1.3"}
 
 
@@ -73,13 +60,14 @@ def make_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-class Wire(asyncio.BufferedProtocol):
+class Wire(asyncio.Protocol):
     """One connection to one checked address."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._received = bytearray()
+        self._received: list[bytes] = []  # as they came, and
+        self._held = 0  # how many bytes they are
         self._waiter: asyncio.Future[None] | None = None
         self._until = 0.0  # loop time at which the waiter has waited enough
         self._timer: asyncio.TimerHandle | None = None
@@ -103,19 +91,14 @@ class Wire(asyncio.BufferedProtocol):
         name = transport.get_extra_info("peername") or ("", 0)
         self.peer = (str(name[0]), int(name[1]))
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the loop puts what comes next."""
-        return _BUFFERS.view
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         """Keep what came; make the peer wait where nobody reads."""
-        data = _BUFFERS.view[:nbytes]
         if self._tls is None:
-            self._received += data
+            self._keep(data)
         else:
             self._incoming.write(data)
             self._decrypt(self._tls)
-        if len(self._received) > HIGH_WATER and not self._paused and self._transport is not None:
+        if self._held > HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
@@ -164,17 +147,15 @@ class Wire(asyncio.BufferedProtocol):
             self._fail(error)
         self._flush()
 
-    async def read(self, until: float) -> bytearray:
-        """The bytes that came, at least one, the caller's own; empty at the end. Raises TimeoutError at `until` (loop
-        time).
-        """
+    async def read(self, until: float) -> list[bytes]:
+        """What came, in pieces that are not empty; none at the end. Raises TimeoutError at `until` (loop time)."""
         while not self._received and not self.ended:
             await self._wait(until)
-        data, self._received = self._received, bytearray()
+        pieces, self._received, self._held = self._received, [], 0
         if self._paused and self._transport is not None and not self.ended:
             self._paused = False
             self._transport.resume_reading()
-        return data
+        return pieces
 
     async def start_tls(self, context: ssl.SSLContext, host: str, until: float) -> None:
         """Shake hands and verify. Raises ssl.SSLError, ConnectionError or TimeoutError."""
@@ -188,16 +169,17 @@ class Wire(asyncio.BufferedProtocol):
             except ssl.SSLError:
                 self._flush()  # the alert that tells the peer why
                 raise
-            raw = await self.read(until)
-            if not raw:
+            pieces = await self.read(until)
+            if not pieces:
                 raise ConnectionResetError("closed during the TLS handshake")
-            self._incoming.write(raw)
+            for piece in pieces:
+                self._incoming.write(piece)
         self._flush()
         self._tls = tls
         self.security = _security(tls)
-        if self._received:  # came between the last read and now: still ciphertext
-            self._incoming.write(bytes(self._received))
-            self._received.clear()
+        pieces, self._received, self._held = self._received, [], 0
+        for piece in pieces:  # came between the last read and now: still ciphertext
+            self._incoming.write(piece)
         self._decrypt(tls)
 
     def close(self) -> None:
@@ -218,13 +200,18 @@ class Wire(asyncio.BufferedProtocol):
 
     # -- inside -------------------------------------------------------------------------------------------------
 
+    def _keep(self, data: bytes) -> None:
+        self._received.append(data)
+        self._held += len(data)
+
     def _decrypt(self, tls: ssl.SSLObject) -> None:
         try:
             while not self._notified:
                 data = tls.read(TLS_READ)
-                if not data:
+                if data:
+                    self._keep(data)
+                else:
                     self._notified = self.ended = True
-                self._received += data
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # the sides, which are measured, need none of it
     from ops.demo.wire import WireServer
 
 #: Fetches of ours under way at once: what `[crawl] concurrency` is by default.
-TASKS = 16
+TASKS = 64
 #: How often each page is fetched unless said otherwise: so often that a start, once in hours of a crawl, weighs little.
 ROUNDS = 30
 #: How often the memory run says what it holds.

@@ -18,9 +18,7 @@ from storage.catalog.values import ExtractionRow, RecordRow, TallyRow
 STATES: Final = ("pending", "done", "failed", "none")
 
 # The log's row orders captures too: see `tables.log_state`.
-_NEXT_SEQ: Final = (
-    update(log_state).values(next_seq=log_state.c.next_seq + bindparam("count")).returning(log_state.c.next_seq)
-)
+_NEXT_SEQ: Final = update(log_state).values(next_seq=log_state.c.next_seq + 1).returning(log_state.c.next_seq)
 _ADD: Final = RowInsert(captures)
 _SET: Final = (
     update(captures)
@@ -41,22 +39,13 @@ class Captures(Queries):
 
         An article's page or an image that is `usable` starts with extraction pending, everything else with none.
         """
-        return self.add_many([capture])[0]
-
-    def add_many(self, new: Sequence[Capture], *, log_index: int | None = None) -> list[Capture]:
-        """Acknowledge captures, in their order, as `add` does one.
-
-        `log_index` is that of the first where their log entries follow one another; else each has its own.
-        """
-        if not new:
-            return []
-        first = self._connection.execute(_NEXT_SEQ, {"count": len(new)}).scalar_one() - len(new)
-        if log_index is None:
-            added = [replace(capture, seq=first + n) for n, capture in enumerate(new)]
-        else:
-            added = [replace(capture, seq=first + n, log_index=log_index + n) for n, capture in enumerate(new)]
-        _ADD.run(self._connection, [_row_of(capture) for capture in added])
+        added = replace(capture, seq=self._connection.execute(_NEXT_SEQ).scalar_one() - 1)
+        self.put([added])
         return added
+
+    def put(self, numbered: Sequence[Capture]) -> None:
+        """Acknowledge captures, as `add` does one, whose `seq` was reserved before (`LogQueries.reserve`)."""
+        _ADD.run(self._connection, [_row_of(capture) for capture in numbered])
 
     def get(self, capture_id: str) -> Capture | None:
         """One capture by its id."""
@@ -92,7 +81,7 @@ class Captures(Queries):
             .where(records.c.event_id == capture_id)
             .order_by(records.c.segment, records.c.offset)
         )
-        return [RecordRow(**row._mapping) for row in self._connection.execute(query)]
+        return [RecordRow._make(row) for row in self._connection.execute(query)]
 
     def tallies(self) -> list[TallyRow]:
         """How many captures and attempts ended alike, by outlet, role, kind, ending, status and wall."""

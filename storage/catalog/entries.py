@@ -23,10 +23,13 @@ SEQUENCER: Final = "sequencer"
 #: Root of a tree without leaves: the hash of nothing (RFC 6962 section 2.1).
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
+# The one row gives captures their order too: see `tables.log_state`.
 _NEXT: Final = (
     update(log_state)
-    .values(next_index=log_state.c.next_index + bindparam("count"))
-    .returning(log_state.c.next_index)
+    .values(
+        next_index=log_state.c.next_index + bindparam("entries"), next_seq=log_state.c.next_seq + bindparam("captures")
+    )
+    .returning(log_state.c.next_index, log_state.c.next_seq)
 )
 _ADD: Final = RowInsert(entries)
 _RANGE: Final = (
@@ -43,16 +46,21 @@ class LogQueries(Queries):
 
     def append(self, type: str, body: bytes, leaf: bytes, subject: str | None) -> int:
         """Add an entry; its index, the next one. Nothing else is logged until this transaction ends."""
-        return self.append_many([(type, body, leaf, subject)])
+        index, _ = self.reserve(1)
+        self.put(index, [(type, body, leaf, subject)])
+        return index
 
-    def append_many(self, new: Sequence[tuple[str, bytes, bytes, str | None]]) -> int:
-        """Add entries (type, body, leaf, subject) one behind the other; the index of the first."""
-        if not new:
-            raise InvalidValue("there is no entry to append")
-        first: int = self._connection.execute(_NEXT, {"count": len(new)}).scalar_one() - len(new)
+    def reserve(self, entries: int, *, captures: int = 0) -> tuple[int, int]:
+        """Take so many indices, and so many places in the order of captures: the first of each. Nobody else takes any
+        until this transaction ends, in which they all must be used.
+        """
+        index, seq = self._connection.execute(_NEXT, {"entries": entries, "captures": captures}).one()
+        return index - entries, seq - captures
+
+    def put(self, first: int, new: Sequence[tuple[str, bytes, bytes, str | None]]) -> None:
+        """Add entries (type, body, leaf, subject) at the indices from `first` on, which were reserved."""
         rows = [(first + n, type, body, leaf, subject) for n, (type, body, leaf, subject) in enumerate(new)]
         _ADD.run(self._connection, rows)
-        return first
 
     def lock(self) -> None:
         """Let no other transaction log anything until this one ends.

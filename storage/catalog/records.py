@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, func, literal_column, select
@@ -14,7 +13,6 @@ from storage.catalog.captures import capture_of_row
 from storage.catalog.tables import captures, records
 from storage.catalog.values import RecordRow
 
-_VALUES: Final = attrgetter(*(column.name for column in records.c))
 _ADD: Final = RowInsert(records)
 _SEGMENT: Final = (
     select(records)
@@ -39,7 +37,7 @@ class Records(Queries):
 
     def add(self, rows: Sequence[RecordRow]) -> None:
         """Note records that are durable in their segment."""
-        _ADD.run(self._connection, [_VALUES(row) for row in rows])
+        _ADD.run(self._connection, rows)
 
     def get(self, record_id: str) -> RecordRow | None:
         """One record by its id, without angle brackets."""
@@ -118,21 +116,7 @@ class Records(Queries):
 
 def _row(row: Row[Any]) -> RecordRow:
     """By the places of its columns: an audit reads every one."""
-    record_id, kind, segment, offset, length, digest, *rest = tuple(row)
-    block_digest, payload_digest, target_uri, date, event_id = rest
-    return RecordRow(
-        record_id=record_id,
-        type=kind,
-        segment=segment,
-        offset=offset,
-        length=length,
-        digest=digest,
-        block_digest=block_digest,
-        payload_digest=payload_digest,
-        target_uri=target_uri,
-        date=date,
-        event_id=event_id,
-    )
+    return RecordRow._make(row)
 
 
 def _original(rows: Sequence[Row[Any]], url: str) -> Capture | None:

@@ -7,6 +7,7 @@ microseconds since 1970-01-01 UTC; record ids carry no angle brackets; digests r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +35,10 @@ class SegmentRow:
     created: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordRow:
-    """One WARC record and where it stands."""
+class RecordRow(NamedTuple):
+    """One WARC record and where it stands: a tuple in the order of the table's columns, for there are three a capture
+    and millions in an audit.
+    """
 
     record_id: str
     type: str

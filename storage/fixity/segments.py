@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Final, cast
 
 from schemas.entries import Entry
@@ -331,8 +331,8 @@ class HashingReader:
 
 
 def differing(one: object, other: object) -> list[str]:
-    """Names of the fields in which two values of one dataclass differ."""
-    names = getattr(one, "__dataclass_fields__", {})
+    """Names of the fields in which two values of one class differ."""
+    names: Iterable[str] = getattr(one, "__dataclass_fields__", getattr(one, "_fields", ()))
     return [name for name in names if getattr(one, name) != getattr(other, name)]
 
 

@@ -13,10 +13,10 @@ from schemas.merkle import leaf_hash
 from storage.catalog import Tx
 
 
-def append_many(tx: Tx, entries: Sequence[tuple[Entry, str | None]]) -> int:
-    """Append entries with their subjects, as `append` does one; the index of the first."""
+def put_many(tx: Tx, first: int, entries: Sequence[tuple[Entry, str | None]]) -> None:
+    """Append entries with their subjects, as `append` does one, at the indices from `first` on, reserved before."""
     bodies = [(entry.type, entry.encode(), subject) for entry, subject in entries]
-    return tx.log.append_many([(kind, body, leaf_hash(body), subject) for kind, body, subject in bodies])
+    tx.log.put(first, [(kind, body, leaf_hash(body), subject) for kind, body, subject in bodies])
 
 
 def append(tx: Tx, entry: Entry, *, subject: str | None) -> int:

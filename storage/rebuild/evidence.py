@@ -118,7 +118,7 @@ class _Run:
         with stream:
             try:
                 for stored in read_segment(stream, name=name):
-                    ref = replace(stored.ref, offset=self._start + stored.ref.offset)
+                    ref = stored.ref._replace(offset=self._start + stored.ref.offset)
                     self._end = ref.offset + ref.length
                     yield replace(stored, ref=ref)
             except DamageError as error:

@@ -3,7 +3,7 @@
 This is what other rooms use; `check` is imported by itself, for few need it.
 """
 
-from storage.warc.drafts import Draft, new_record_id
+from storage.warc.drafts import Draft, new_record_id, new_record_ids
 from storage.warc.members import MIN_MEMBER, compress_member
 from storage.warc.reader import ScanEnd, Stored, read_member, read_segment, scan_segment
 from storage.warc.records import encode_record
@@ -40,6 +40,7 @@ __all__ = [
     "encode_record",
     "is_abandoned",
     "new_record_id",
+    "new_record_ids",
     "plain_tombstone",
     "read_member",
     "read_segment",

@@ -51,7 +51,16 @@ def new_record_id(entropy: Entropy = os.urandom, clock: Callable[[], int] = time
     It begins with the time in milliseconds, so that ids made one after the other stand side by side in an index.
     `clock` gives nanoseconds since 1970.
     """
-    bits = clock() // 1_000_000 << 80 | int.from_bytes(entropy(10))
+    return new_record_ids(1, entropy, clock)[0]
+
+
+def new_record_ids(count: int, entropy: Entropy = os.urandom, clock: Callable[[], int] = time.time_ns) -> list[str]:
+    """Fresh ids for the records of one event: they share the time, and are drawn at once."""
+    milliseconds, drawn = clock() // 1_000_000 << 80, entropy(10 * count)
+    return [_record_id(milliseconds | int.from_bytes(drawn[at : at + 10])) for at in range(0, 10 * count, 10)]
+
+
+def _record_id(bits: int) -> str:
     bits = bits & ~(0xF << 76) | 7 << 76  # version 7
     text = f"{bits & ~(3 << 62) | 2 << 62:032x}"  # the variant of RFC 9562
     return f"urn:uuid:{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
@@ -168,9 +177,9 @@ def _check_shape(type: str, bound: tuple[bool, ...], extra: tuple[str, ...]) -> 
 def _check_ids(draft: Draft) -> None:
     own, others = draft.record_id, draft.concurrent_to
     for record_id in (own, *others) if draft.refers_to is None else (own, *others, draft.refers_to):
-        if _RECORD_ID.fullmatch(record_id) is None and not is_uri(record_id):
+        if not _is_own_id(record_id) and not is_uri(record_id):
             raise _broken(f"not a record id: {record_id[:80]!r}", "5.2")
-    if _RECORD_ID.fullmatch(own) is None:
+    if not _is_own_id(own):
         raise _broken("our own record ids are urn:uuid in lower case", "5.2")
     if own in others:
         raise _broken("a record is not concurrent to itself", "5.7")
@@ -188,6 +197,12 @@ def _check_values(draft: Draft) -> None:
         raise _broken(f"not an IP address: {draft.ip_address[:60]!r}", "5.10")
     if draft.truncated is not None and draft.truncated not in TRUNCATIONS:
         raise _broken("an unknown reason of truncation", "5.15")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_own_id(text: str) -> bool:
+    """Each record of an event names the others."""
+    return _RECORD_ID.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=_REMEMBERED)

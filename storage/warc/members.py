@@ -7,6 +7,7 @@ ISO 28500:2017 annex D.2 (record-at-a-time compression), RFC 1952. What is insid
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -36,13 +37,16 @@ _PROBE_FROM: Final = 8192
 _PROBE: Final = 1024  # bytes of one sample
 _PROBE_RATIO: Final = 0.95  # of what deflates to less than this, the rest is worth deflating
 _PROBE_LEVEL: Final = 1
-# Blocks shorter than this (bytes), requests and metadata, are made into a member by zlib-ng in one call: libdeflate
-# makes its tables for megabytes, which costs more than it saves there.
+# Blocks shorter than this (bytes), requests and metadata, are made into a member in one call, at a level whose tables
+# are small: higher ones find no more in so little, and fill the cache.
 _SMALL: Final = 4096
-# zlib-ng deflates the headers before a stored body: libdeflate ends every stream that it makes.
-_HEAD_LEVEL: Final = 6
+_SMALL_LEVEL: Final = 1
+# The standard library deflates the headers before a stored body, some 2 KB, with a window and tables of that size:
+# libdeflate ends every stream that it makes.
+_HEAD_LEVEL: Final = 1
+_HEAD_WBITS: Final = -12  # raw, a window of 4 KiB
+_HEAD_MEMORY: Final = 6
 _GZIP_WBITS: Final = 31  # RFC 1952 framing around a window of 32 KiB
-_RAW_WBITS: Final = -15
 _MAX_STORED: Final = 0xFFFF  # bytes of one stored block
 _DEFLATED: Final = b"\x1f\x8b\x08"  # how a body that came gzip-encoded begins: no need to try
 _BLANK_LINE: Final = b"\r\n\r\n"
@@ -82,7 +86,7 @@ def compress_member(data: bytes, *, level: int = LEVEL) -> bytes:
 def make_member(head: bytes, block: bytes, tail: bytes = b"", *, level: int = LEVEL) -> Member:
     """As `compress_member` of the three in a row: a record's header, its block, and what ends the record."""
     if len(block) < _SMALL and level == LEVEL:
-        whole = zlib_ng.compress(b"".join((head, block, tail)), _HEAD_LEVEL, _GZIP_WBITS)
+        whole = deflate.gzip_compress(b"".join((head, block, tail)), _SMALL_LEVEL)
         if len(whole) >= MIN_MEMBER:
             return Member((whole,), len(whole))
     crc = zlib_ng.crc32(block, zlib_ng.crc32(head))
@@ -92,8 +96,8 @@ def make_member(head: bytes, block: bytes, tail: bytes = b"", *, level: int = LE
         pieces: Sequence[Piece] = (deflate.deflate_compress(b"".join((head, block, tail)), level),)
     else:
         # A full flush ends on a byte and forgets the window, so that other blocks may follow (RFC 1951 3.2.4).
-        heads = zlib_ng.compressobj(_HEAD_LEVEL, zlib_ng.DEFLATED, _RAW_WBITS)
-        compressed = heads.compress(head + block[:split]) + heads.flush(zlib_ng.Z_FULL_FLUSH)
+        heads = zlib.compressobj(_HEAD_LEVEL, zlib.DEFLATED, _HEAD_WBITS, _HEAD_MEMORY)
+        compressed = heads.compress(head + block[:split]) + heads.flush(zlib.Z_FULL_FLUSH)
         pieces = (compressed, *_stored(memoryview(block)[split:], tail))
     return _frame(pieces, crc, length)
 

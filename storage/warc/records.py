@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from schemas.errors import InvalidValue
@@ -25,7 +26,6 @@ _VERSION: Final = "WARC/1.1"
 #: What follows a block (ISO 28500:2017 section 4).
 RECORD_END: Final = b"\r\n\r\n"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 #: Names that `_header_lines` puts: known to be names.
 _OWN_NAMES: Final = frozenset({
     "WARC-Type", "WARC-Record-ID", "WARC-Date", "WARC-Target-URI", "WARC-IP-Address", "WARC-Protocol",
@@ -68,26 +68,22 @@ def print_head(lines: list[tuple[str, str]]) -> bytes:
     CR, LF, NUL and other control characters are refused in names and values: whatever came from outside, a
     header line stays one line (ISO 28500:2017 section 4).
     """
+    names, values = zip(*lines, strict=True)
+    if not (_OWN_NAMES.issuperset(names) and _stay_on_lines(values)):
+        _check_lines(lines)
     text = "\r\n".join([_VERSION, *[f"{name}: {value}" for name, value in lines], "\r\n"])
     head = text.encode("utf-8", "surrogatepass")
-    known = _OWN_NAMES.issuperset([name for name, _ in lines])
-    if not (known and text.isascii() and _stays_on_lines(head, len(lines))):
-        _check_lines(lines)
     if len(head) > MAX_RECORD_HEAD:
         raise InvalidValue(f"a WARC header of {len(head)} bytes; at most {MAX_RECORD_HEAD} are written")
     return head
 
 
-def _stays_on_lines(head: bytes, count: int) -> bool:
-    """Whether an ASCII header of so many fields has them on as many lines, without control characters and blanks at the
-    ends of values. False for some that would do as well: these are looked at one by one.
+def _stay_on_lines(values: Sequence[str]) -> bool:
+    """Whether values are printable ASCII without a blank at an end, looked at all together. False for some that would
+    do as well: these are looked at one by one.
     """
-    ends = count + 2  # of the version line and of the blank one
-    if not head.count(b"\n") == head.count(b"\r") == head.count(b"\r\n") == ends:
-        return False
-    if b" \r" in head or b"\t\r" in head or b":  " in head or b": \t" in head:
-        return False
-    return len(head.translate(None, _CONTROLS)) == len(head)
+    text = " ".join(values)
+    return text.isascii() and text.isprintable() and "  " not in text and text == text.strip(" ")
 
 
 def _check_lines(lines: list[tuple[str, str]]) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from ingest.extract.worker import ExtractPool
 from ingest.pipeline import Crawler, CrawlSettings, Tally, find_sources, refill_frontier
+from ingest.pipeline import crawler as crawler_room
 from ingest.pipeline.fetching import MAX_REDIRECTS
 from ingest.recorder import Recorder, RecorderSettings
 from ops.demo.messages import Request, response
@@ -342,6 +343,37 @@ def test_sources_of_a_host_that_does_not_answer_are_not_made_up(desk: Desk, room
 
 
 # -- what goes wrong ------------------------------------------------------------------------------------------------
+
+
+def test_few_pages_are_in_memory_at_a_time_and_the_order_of_the_log_is_kept(
+    desk: Desk, room: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many outlets are served: their pages wait in the archive."""
+    monkeypatch.setattr(crawler_room, "MAX_BODIES", 2)
+    held, most = 0, 0
+    extract = Crawler._extract
+
+    async def counted(self: Crawler, *arguments: Any) -> Any:
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        try:
+            return await extract(self, *arguments)
+        finally:
+            held -= 1
+
+    monkeypatch.setattr(Crawler, "_extract", counted)
+    outlets = []
+    for host in ("lantern.example", "beacon.example", "harbour.example"):
+        feed(room, *publish(room, *range(1, 7), host=host), host=host)
+        outlets.append(desk.watch(("feed", "/feed.xml"), host=host))
+    tally = desk.crawl(*outlets)
+    assert tally.versions == 18
+    assert most == 2
+    for host in ("lantern", "beacon", "harbour"):
+        with desk.archive.catalog.read() as tx:
+            found = [v for v in tx.articles.search(latest_only=False, after=-1) if host in v.url]
+        assert [v.first_seen for v in found] == sorted(v.first_seen for v in found)
 
 
 def test_a_page_without_an_article_costs_itself_alone_and_is_not_read_again(desk: Desk, room: Newsroom) -> None:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -334,6 +335,29 @@ def test_a_name_that_does_not_exist() -> None:
     assert "no-such-host.invalid" in exchange.detail
 
 
+def test_names_that_nobody_answers_for_hold_up_no_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resolver blocks its thread long after we have given up; a deposit needs a thread too."""
+    others_worked = threading.Event()
+    seen: list[bool] = []
+
+    def no_answer(host: str, *_: object, **__: object) -> list[object]:
+        seen.append(others_worked.wait(20))
+        raise socket.gaierror(socket.EAI_AGAIN, "no name server answers")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_answer)
+
+    async def run() -> list[Exchange]:
+        async with Recorder(settings()) as recorder:
+            names = [f"http://silent-{n}.example/" for n in range(24)]
+            fetches = [asyncio.create_task(recorder.fetch(name)) for name in names]
+            await asyncio.sleep(0)
+            await asyncio.to_thread(others_worked.set)
+            return await asyncio.gather(*fetches)
+
+    assert {exchange.ending for exchange in asyncio.run(run())} == {Ending.DNS}
+    assert seen == [True] * 24
+
+
 def test_a_port_where_nobody_listens() -> None:
     exchange = fetch(f"http://127.0.0.1:{dead_port()}/", settings())
     assert exchange.ending is Ending.REFUSED
@@ -531,6 +555,22 @@ def frame(pieces: Iterable[bytes], clean: bool = True) -> Framer:
 
 ENDLESS = {"body_for_ever", "chunks_for_ever", "headers_for_ever", "informational_for_ever", "drip_for_ever"}
 SHORT = [case for case in CASES if case.name not in ENDLESS | {"gzip_bomb", "huge_header", "many_headers"}]
+
+
+def test_a_body_that_drips_is_not_kept_as_so_many_objects() -> None:
+    body = bytes(range(256)) * 800
+    framer = Framer(max_head=4096, max_body=len(body))
+    framer.feed(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+    tracemalloc.start()
+    try:
+        for at in range(len(body)):
+            framer.feed(body[at : at + 1] if at % 2 else bytes([body[at]]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert framer.ending is Ending.COMPLETE
+    assert framer.response.endswith(b"\r\n\r\n" + body)
+    assert peak < 5 * len(body)  # one object a byte would be forty times as much
 
 
 @given(st.sampled_from(SHORT), st.lists(st.integers(1, 60), min_size=1, max_size=30))

@@ -27,9 +27,10 @@ def received(sock: socket.socket) -> tuple[set[int], int]:
         transport, wire = await loop.create_connection(lambda: Wire(loop), sock=sock)
         found: set[int] = set()
         length = 0
-        while data := await wire.read(loop.time() + 60):
-            found |= set(bytes(data))
-            length += len(data)
+        while pieces := await wire.read(loop.time() + 60):
+            for piece in pieces:
+                found |= set(piece)
+                length += len(piece)
         transport.close()
         return found, length
 

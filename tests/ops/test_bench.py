@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ingest.pipeline import CrawlSettings
 from ops.bench import __main__ as bench
 from ops.bench import accuracy, audit, capture, extraction, log, tracing
 from ops.bench.pages import load
 from ops.bench.stock import RIVALS, Stock
 from ops.bench.texts import Press
+from ops.settings import CrawlTable
 from storage.fingerprints import letters
 
 #: F1 of the body over the 94 benchmark pages, as the corpus's README has them for the locked version.
@@ -142,6 +144,10 @@ def test_captures_are_kept_by_both_sides(no_corpus: None, capsys: pytest.Capture
     assert "sent plain" in printed
     assert "sent gzip-encoded" in printed
     assert {"ours", "warcio"} <= rows_of(printed).keys()
+
+
+def test_as_many_fetches_are_under_way_as_in_a_crawl() -> None:
+    assert CrawlTable().concurrency == CrawlSettings(user_agent="x").concurrency == capture.TASKS
 
 
 def test_memory_is_shown_at_several_points(no_corpus: None, capsys: pytest.CaptureFixture[str]) -> None:
