@@ -23,7 +23,7 @@ from ingest.trace.queue import Queue
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import VersionRow
-from storage.fingerprints import GRAM, PIECE, Candidate, Normalised, Pieces, normalise
+from storage.fingerprints import GRAM, PIECE, Candidate, Normalised, Pieces, has_markup, normalise
 from storage.withholding import withheld_among
 
 #: Characters of a fragment that are looked at; more are cut off and the result says so.
@@ -64,10 +64,8 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
     """
     cut = len(text) > MAX_FRAGMENT
     text = text[:MAX_FRAGMENT]
-    fragment = normalise(text)
     with archive.catalog.read() as tx:
-        search = _Search(archive, tx, fragment.letters, limit)
-        found = search.run() if len(fragment.letters) >= SHORTEST else []
+        fragment, found, common = _best_reading(archive, tx, text, limit)
         names = tx.outlets.names()
         held = withheld_among(archive, tx, [row for some in found for row in some.rows])
     best, given = matches(found, fragment, names, held, limit)
@@ -76,10 +74,40 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
         claims=tuple(
             claims(_apart(text, best), best.version if best else None, best.outlet if best else None, [*names.values()])
         ),
-        note=_note(fragment, found, cut=cut, common=search.common),
+        note=_note(fragment, found, cut=cut, common=common),
         clusters=tuple(clusters(given)),
         uncovered=tuple(_uncovered(fragment, found)),
     )
+
+
+def _best_reading(archive: Archive, tx: Tx, text: str, limit: int) -> tuple[Normalised, list[Found], int]:
+    """(the fragment as it is read, what was found, phrases that were left out as too common).
+
+    A fragment with something like tags is read without them, and, unless texts that have no such thing explain it so,
+    as it stands: an article may have words in angle brackets. The reading with more letters in common is taken.
+    """
+    readings = [True, False] if has_markup(text) else [False]
+    best: tuple[int, Normalised, list[Found], int] | None = None
+    for markup in readings:
+        fragment = normalise(text, markup=markup)
+        search = _Search(archive, tx, fragment.letters, limit)
+        found = search.run() if len(fragment.letters) >= SHORTEST else []
+        shared = _shared(found)
+        if best is None or shared > best[0]:
+            best = shared, fragment, found, search.common
+        if 0 < shared == len(fragment.letters) and not any(has_markup("".join(some.paragraphs)) for some in found):
+            break
+    assert best is not None
+    return best[1:]
+
+
+def _shared(found: Sequence[Found]) -> int:
+    """How many letters of the fragment stand in at least one of the texts."""
+    total = at = 0
+    for start, end in sorted((run.start, run.end) for some in found for run in some.runs):
+        total += max(0, end - max(start, at))
+        at = max(at, end)
+    return total
 
 
 def _apart(text: str, best: Match | None) -> str:

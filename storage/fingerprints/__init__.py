@@ -8,7 +8,7 @@ with what is found is left to `ingest.align`.
 from storage.fingerprints.candidates import Candidate, Candidates
 from storage.fingerprints.grams import GRAM, GUARANTEE, PIECE, WINDOW, Pieces, Shared, every_gram, selected
 from storage.fingerprints.index import FOLD, PREFIX, STALE, TraceIndex, index_version, keys_of
-from storage.fingerprints.letters import ABUGIDA_WEIGHT, HAN_WEIGHT, Normalised, letters, normalise
+from storage.fingerprints.letters import ABUGIDA_WEIGHT, HAN_WEIGHT, Normalised, has_markup, letters, normalise
 
 __all__ = [
     "ABUGIDA_WEIGHT",
@@ -27,6 +27,7 @@ __all__ = [
     "Shared",
     "TraceIndex",
     "every_gram",
+    "has_markup",
     "index_version",
     "keys_of",
     "letters",

@@ -1,8 +1,11 @@
 """The letters of a text: what is left when case, marks, white space, punctuation and typography are taken away.
 
-A scraper's manglings (fused words, other quotes, entities, tags, soft hyphens, ligatures, UTF-8 read as Windows-1252)
-change no letter, so that two texts are compared by what they say. A character of a dense script counts as several
-letters, for it carries as much. Which letters two texts share is left to `grams` and `ingest.align`.
+A scraper's manglings (fused words, other quotes, entities, soft hyphens, ligatures, UTF-8 read as Windows-1252) change
+no letter, so that two texts are compared by what they say. A character of a dense script counts as several letters, for
+it carries as much. What a fragment has in angle brackets may be a tag or part of the text: it can be read both ways. A
+text that is kept is read in one, as it stands, for a fragment may be cut anywhere in it. A cut within an entity or a
+mis-read sequence leaves a few letters at the fragment's end that the text has not; no letter beyond that end changes.
+Which letters two texts share is left to `grams` and `ingest.align`.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ _MOJIBAKE: Final = (
     f"[ÂÃÄÅÎÏÐÑ×ØÙÚÛ]{_TAIL}|â(?!\u00a0){_TAIL}{_TAIL}|ï¬{_TAIL}|ð{_TAIL}{_TAIL}{_TAIL}"
     f"|(?:[à-ï]{_TAIL}{_TAIL}){{2,200}}"
 )
-_ODD: Final = re.compile(f"{_ENTITY}|{_TAG}|{_MOJIBAKE}")
+_ODD: Final = re.compile(f"{_ENTITY}|{_MOJIBAKE}")
+_MARKED_UP: Final = re.compile(f"{_ENTITY}|{_TAG}|{_MOJIBAKE}")
+_TAGS: Final = re.compile(_TAG)
 #: Behind the last character that mis-read sequences are made of (™, U+2122).
 _BEYOND: Final = 0x2123
 
@@ -133,7 +138,7 @@ def _points(text: str) -> Points:
 
 def _is_odd(text: str, points: Points) -> bool:
     """True where a text may hold odd pieces."""
-    if "&" in text or "<" in text:
+    if "&" in text:
         return True
     if text.isascii():
         return False
@@ -165,10 +170,19 @@ class Normalised:
         return int(self.positions[start]), self.pieces.get(last, last + 1)
 
 
-def normalise(text: str) -> Normalised:
-    """Letters with their places. What stands for another text (an entity) stands where it begins."""
+def has_markup(text: str) -> bool:
+    """True where something in a text looks like a tag or comment of HTML."""
+    return "<" in text and _TAGS.search(text) is not None
+
+
+def normalise(text: str, *, markup: bool = False) -> Normalised:
+    """Letters with their places. What stands for another text (an entity) stands where it begins.
+
+    With `markup` what looks like a tag has no letters.
+    """
     points = _points(text)
-    odd = list(_ODD.finditer(text)) if _is_odd(text, points) else []
+    pattern = _MARKED_UP if markup else _ODD
+    odd = list(pattern.finditer(text)) if markup or _is_odd(text, points) else []
     offsets = np.arange(len(text), dtype=np.int64)
     if odd:
         text, offsets = _replaced(text, odd, offsets)

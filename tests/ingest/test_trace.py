@@ -156,6 +156,63 @@ def test_a_character_reference_without_its_end_moves_no_span(small: Archive) -> 
     assert letters(text[span.start : span.end]) == letters(text)
 
 
+#: What an article may have in brackets, or look as if it had.
+BRACKETED = (
+    "<the man who stood at the corner of the quay when the boats came in>", "‹eine Stimme aus dem Rathaus von gestern›",
+    "«la voix du port»", "a < b and c > d", "<title>The Harbour Lantern of yesterday evening</title>",
+    "<!-- left out by the desk -->",
+    '<a href="https://lantern.example/quay">the quay</a>', "&lt;b&gt;", "&amp;", "<3",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bracketed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """An archive of articles with much in brackets, among some without."""
+    with Archive.create(settings(tmp_path_factory.mktemp("bracketed"))) as made:
+        stock(made, 2)
+        for number in range(4):
+            source, words = random.Random(number), " ".join(prose(50 + number)).split()
+            for at in range(4, len(words), 9):
+                words.insert(at, source.choice(BRACKETED))
+            text = (" ".join(words[:60]), " ".join(words[60:]))
+            keep(made, f"/odd{number}", page(50 + number), paragraphs=text)
+        yield made
+
+
+@given(number=st.integers(0, 3), start=st.integers(0, 3000), length=st.integers(150, 600))
+def test_any_part_of_a_text_with_brackets_is_found(bracketed: Archive, number: int, start: int, length: int) -> None:
+    """Cut through what looks like a tag, too: as archived it is text."""
+    row = version_of(bracketed, f"/odd{number}")
+    text = article_text(row)
+    start = min(start, len(text) - length)
+    fragment = text[start : start + length]
+    best = trace(bracketed, fragment).matches[0]
+    assert best.version.article_id == row.article_id
+    least = len(letters(fragment)) - 6  # of an entity that was cut through
+    assert sum(len(letters(fragment[span.start : span.end])) for span in best.spans) >= least
+
+
+def test_a_fragment_that_lies_within_brackets_is_found(small: Archive) -> None:
+    inside = " ".join(prose(9)[0].split()[:20])
+    keep(small, "/inside", page(9), paragraphs=(f"He called them <{inside}> and left.", prose(9)[1]))
+    for fragment in (inside, f"<{inside}>", f"them <{inside}> and"):
+        (match,) = trace(small, fragment).matches
+        assert match.version.url.endswith("/inside")
+        (span,) = match.spans
+        assert letters(fragment[span.start : span.end]) == letters(fragment)
+
+
+def test_tags_that_a_scraper_left_are_no_letters(small: Archive) -> None:
+    """They stand within words and between them, with attributes and without; spans are still those of the fragment."""
+    row = version_of(small, "/1")
+    text = article_text(row)[:300]
+    fragment = '<p class="lead">' + text.replace(" ", " <b>", 3).replace("e", "e<wbr>", 9) + "</b></b></b></p>"
+    (match,) = trace(small, fragment).matches
+    assert (match.version.article_id, match.covered, match.kind) == (row.article_id, 1.0, "exact")
+    (span,) = match.spans
+    assert fragment[span.start : span.end].startswith(text.split()[0])
+
+
 def test_a_character_of_several_letters_may_be_shared_in_part(small: Archive) -> None:
     """A fragment that begins or ends within a ligature, as its letters have it."""
     article = tuple(paragraph.replace("a", "\ufb03").replace("e", "\u00e6") for paragraph in prose(4))

@@ -22,6 +22,7 @@ from storage.fingerprints import (
     HAN_WEIGHT,
     WINDOW,
     every_gram,
+    has_markup,
     index_version,
     letters,
     normalise,
@@ -32,6 +33,16 @@ from storage.fingerprints.grams import KEY_BITS, _least, places
 from storage.fingerprints.segments import build
 from tests.support.archives import settings
 
+#: Pieces that a reader might take for something else than they are.
+ODD = st.sampled_from([
+    "<the caller from the north>", "<b>", "</p>", "<!-- a draft -->", "‹der Zeuge von gestern›", "«hier»",
+    "a < b and c > d",
+    "&amp;", "&lt;p class=lead&gt;", "&CounterClockwiseContourIntegral;",
+    "&#8217;", "&", "AT&T;", "Ã©tÃ©", "â€œwordâ€\x9d",
+    "à¸™à¸²à¸¢", "é »", "words", "of", "the harbour", "3", "船", "ship", "naïve",
+])  # fmt: skip
+#: Letters at most that a piece cut in two may leave at an end of a cut.
+CUT_LETTERS = 32
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
 MARKED = st.lists(
     st.sampled_from(["&amp;", "&eacute;", "&#8217;", "&#x41;", "&copy", "&notit;", "&;", "&lt", "ß", "が", " ", "x;"])
@@ -94,8 +105,7 @@ def test_letters_of_letters_are_the_same(text: str) -> None:
         html.escape, lambda text: html.escape(text).replace(" ", "&nbsp;").upper(),
         lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
         lambda text: text.encode().decode("latin-1"), lambda text: _cp1252(text),
-        lambda text: f"<p>{text}</p><!-- x -->",
-        lambda text: text.replace(" ", "<br/>\n"), lambda text: text.replace("9:30", "٩:٣٠"),
+        lambda text: text.replace("9:30", "٩:٣٠"),
         lambda text: "\u00ad".join(text), lambda text: "\u200b".join(text), lambda text: text.replace(" ", "\u00a0"),
     ],
 )  # fmt: skip
@@ -103,6 +113,30 @@ def test_typography_does_not_count(mangle: object) -> None:
     assert callable(mangle)
     # Case first: upper case of ß is SS, and titles are cut at apostrophes.
     assert letters(mangle(SENTENCE)) == letters(SENTENCE)
+
+
+@pytest.mark.parametrize(
+    "mark_up",
+    [lambda text: f"<p>{text}</p><!-- x -->", lambda text: text.replace(" ", "<br/>\n"),
+     lambda text: "<p class='lead'>" + text.replace(" ", " <b>", 3) + "</b></p>"],
+)  # fmt: skip
+def test_tags_are_letters_or_none_as_the_reader_says(mark_up: object) -> None:
+    assert callable(mark_up)
+    text = mark_up(SENTENCE)
+    assert has_markup(text)
+    assert normalise(text, markup=True).letters == letters(SENTENCE)
+    assert normalise(text).letters == letters(text) != letters(SENTENCE)
+
+
+@given(
+    text=st.lists(ODD, min_size=1, max_size=40).map(" ".join), start=st.integers(0, 2000), length=st.integers(0, 2000)
+)
+def test_the_letters_of_a_cut_are_those_of_the_text_but_at_its_ends(text: str, start: int, length: int) -> None:
+    """A cut within an entity or a mis-read sequence is read as it stands there, and nothing beyond it otherwise."""
+    cut = text[start : start + length]
+    whole, found = letters(text), letters(cut)
+    inner = found[CUT_LETTERS : len(found) - CUT_LETTERS]
+    assert inner in whole
 
 
 @pytest.mark.parametrize(
