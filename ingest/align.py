@@ -9,7 +9,7 @@ caller.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -76,13 +76,16 @@ def align(fragment: str, text: str) -> list[Run]:
     return [run for passage in passages(fragment, text) for run in passage.runs]
 
 
-def passages(fragment: str, text: str, shared: Shared | None = None) -> list[Passage]:
+def passages(fragment: str, text: str, shared: Callable[[str], Shared] | None = None) -> list[Passage]:
     """The runs of `align`, those of one edited passage together.
 
-    `shared` says which pieces both have, where the caller knows it.
+    `shared` says which pieces of the fragment a text has as well, where the caller has a quicker way to know.
     """
+    whole_at = text.find(fragment) if len(fragment) >= MIN_RUN else -1
+    if whole_at >= 0:  # by far the most fragments of what is known
+        return [Passage(runs=(Run(start=0, other=whole_at, length=len(fragment)),))]
     found: list[list[Run]] = []
-    for run in _runs(fragment, text, shared or _Shared(fragment, text)):
+    for run in _runs(fragment, text, shared(text) if shared else _Shared(fragment, text)):
         if found and _continues(found[-1][-1], run):
             found[-1].append(run)
         else:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 from ingest.trace.answers import Claim
@@ -56,22 +57,25 @@ def claims(text: str, best: VersionRow | None, outlet: str | None = None, outlet
     `outlets` are the names that the archive knows: one of them at head or foot is a claim too.
     """
     part = text if len(text) <= 2 * CLAIM_PART else f"{text[:CLAIM_PART]}\n{text[-CLAIM_PART:]}"
-    article = json.loads(best.block) if best is not None else None
-    found = [Claim(kind="date", value=raw, verdict=_date_verdict(day, article)) for raw, day in _dates(part)]
+    found: list[tuple[str, str, Callable[[dict[str, Any] | None], str]]] = []
+    found += [("date", raw, partial(_date_verdict, day)) for raw, day in _dates(part)]
     credited = any(sign in part for sign in _CREDIT_SIGNS)
     for match in _CREDIT.finditer(_ISO.sub("\n", part)) if credited else ():
         value = " ".join(match[0].split())
         if looks_like_credit(value):
-            found.append(Claim(kind="credit", value=value, verdict=_credit_verdict(value, article)))
+            found.append(("credit", value, partial(_credit_verdict, value)))
     for match in _BYLINE.finditer(part):
         value = " ".join(match[1].split())
-        found.append(Claim(kind="byline", value=value, verdict=_byline_verdict(value, article)))
+        found.append(("byline", value, partial(_byline_verdict, value)))
     for match in _URL.finditer(part):
         value = match[0].rstrip(_URL_END)
-        found.append(Claim(kind="url", value=value, verdict=_url_verdict(value, article)))
+        found.append(("url", value, partial(_url_verdict, value)))
     for value in _outlets(part, outlets):
-        found.append(Claim(kind="outlet", value=value, verdict=_outlet_verdict(value, outlet)))
-    return list(dict.fromkeys(found))
+        found.append(("outlet", value, partial(_outlet_verdict, value, outlet)))
+    if not found:  # most fragments claim nothing, and the page need not be read
+        return []
+    article = json.loads(best.block) if best is not None else None
+    return list(dict.fromkeys(Claim(kind=kind, value=value, verdict=judge(article)) for kind, value, judge in found))
 
 
 def _dates(part: str) -> Iterator[tuple[str, str]]:
@@ -138,7 +142,7 @@ def _outlets(part: str, outlets: Collection[str]) -> Iterator[str]:
             yield name
 
 
-def _outlet_verdict(value: str, outlet: str | None) -> str:
+def _outlet_verdict(value: str, outlet: str | None, _: dict[str, Any] | None) -> str:
     if outlet is None:
         return "unknown"
     claimed, known = letters(value), letters(outlet)

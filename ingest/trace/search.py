@@ -189,7 +189,7 @@ class _Search:
             texts += 1
             paragraphs = json.loads(row.block)["paragraphs"]
             text = normalise("\n\n".join(paragraphs))
-            found = passages(self._value, text.letters, self._pieces.within(text.letters))
+            found = passages(self._value, text.letters, self._pieces.within)
             if convincing(found, len(self._value)):
                 matched += 1
                 copies = [row]

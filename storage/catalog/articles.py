@@ -114,12 +114,12 @@ class Articles(Queries):
         """Versions by row id; those that are not there are left out."""
         found: dict[int, VersionRow] = {}
         for some in batches(row_ids):
-            found.update({row[0]: _whole(row) for row in _BY_ROWS.run(self._connection, some).all()})
+            found.update({row[0]: _whole(row) for row in _BY_ROWS.run(self._connection, some)})
         return found
 
     def with_text(self, digest: str, limit: int) -> list[VersionRow]:
         """Versions whose text has this digest, the first seen first."""
-        return [_whole(row) for row in _WITH_TEXT.run(self._connection, digest=digest, limit=limit).all()]
+        return [_whole(row) for row in _WITH_TEXT.run(self._connection, digest=digest, limit=limit)]
 
     def by_conversion(self, record_id: str) -> VersionRow | None:
         """The version whose conversion record this is."""
@@ -266,7 +266,7 @@ def _version(row: Row[Any]) -> VersionRow:
     return VersionRow(**row._mapping)
 
 
-def _whole(row: Row[Any]) -> VersionRow:
+def _whole(row: tuple[Any, ...]) -> VersionRow:
     """Of a row of all columns, in their order."""
     return VersionRow(**dict(zip(_COLUMNS, row, strict=True)))
 

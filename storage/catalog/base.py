@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Compiled, Connection, CursorResult, Select, Table, bindparam, insert
+from sqlalchemy import Compiled, Connection, Select, Table, bindparam, exc, insert
 
 from schemas import canonical
 
@@ -67,9 +67,9 @@ class RowInsert:
 class Prepared:
     """A query that is asked often: compiled once for each database, and given to the driver as it is.
 
-    SQLAlchemy finds a statement that it compiled before by a key made anew each time, and puts each result through its
-    types, which takes longer than the look-up itself. For columns whose values the drivers give as they are: texts,
-    integers, bytes. One of its values may be a list, whose length is rounded up to a power of two.
+    SQLAlchemy finds a statement that it compiled before by a key made anew each time, and makes a result that knows its
+    columns by name and type, which takes longer than the look-up itself. For columns whose values the drivers give as
+    they are: texts, integers, bytes. One of its values may be a list, whose length is rounded up to a power of two.
     """
 
     def __init__(self, query: Callable[[Sequence[Any]], Select[*tuple[Any, ...]]]) -> None:
@@ -77,8 +77,11 @@ class Prepared:
         self._query = query
         self._compiled: dict[tuple[str, int], Compiled] = {}
 
-    def run(self, connection: Connection, listed: Sequence[Any] = (), **values: Any) -> CursorResult[*tuple[Any, ...]]:
-        """Ask; where the query takes a list, with 1 to BATCH values of it."""
+    def run(self, connection: Connection, listed: Sequence[Any] = (), **values: Any) -> list[tuple[Any, ...]]:
+        """Ask; where the query takes a list, with 1 to BATCH values of it. The rows, in the order of the columns.
+
+        Raises DBAPIError for what the driver raises, as SQLAlchemy does.
+        """
         size = 1 << (len(listed) - 1).bit_length() if listed else 0
         compiled = self._compiled.get((connection.dialect.name, size))
         if compiled is None:
@@ -88,7 +91,19 @@ class Prepared:
         for n in range(size):
             given[f"listed_{n}"] = listed[min(n, len(listed) - 1)]
         order = getattr(compiled, "positiontup", None)
-        return connection.exec_driver_sql(str(compiled), given if order is None else tuple(given[n] for n in order))
+        return _rows(connection, str(compiled), given if order is None else tuple([given[n] for n in order]))
+
+
+def _rows(connection: Connection, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
+    """What the driver gives. Raises DBAPIError."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise exc.DBAPIError(statement, None, error) from error
+    finally:
+        cursor.close()
 
 
 def batches(values: Sequence[T], size: int = BATCH) -> Iterator[list[T]]:

@@ -55,7 +55,7 @@ class Fingerprints(Queries):
 
     def state(self) -> tuple[int, int]:
         """(highest row id in no segment, how often the index changed otherwise)."""
-        row = _STATE.run(self._connection).one()
+        (row,) = _STATE.run(self._connection)
         return row[0] or 0, int(row[1] or 0)
 
     def count(self) -> int:

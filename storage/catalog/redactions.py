@@ -140,7 +140,7 @@ class Restrictions(Queries):
 
     def any(self, now: int) -> bool:
         """True where anything is restricted at an instant, in microseconds, or a redaction is not done yet."""
-        return any(_ANY.run(self._connection, now=now).one())
+        return any(_ANY.run(self._connection, now=now)[0])
 
     def among(self, subjects: Iterable[str], now: int) -> dict[str, RestrictionRow]:
         """The restrictions in force at an instant, in microseconds, on any of these."""

@@ -105,14 +105,17 @@ def _least(values: Keys, window: int) -> Keys:
 class Pieces:
     """All pieces of PIECE letters of a sequence, to be looked for in one text after the other."""
 
-    __slots__ = ("_marks", "_may")
+    __slots__ = ("_marks", "_may", "_value")
 
     def __init__(self, value: str) -> None:
-        self._marks = _marks(value)
+        self._value = value
+        self._marks: npt.NDArray[np.int64] | None = None  # made when first needed, as all of it
         self._may: npt.NDArray[np.bool_] | None = None
 
     def within(self, text: str) -> Shared:
         """Those that a text has as well."""
+        if self._marks is None:
+            self._marks = _marks(self._value)
         marks = _marks(text)
         known = np.zeros(1 << _MARK_BITS, np.bool_)
         known[marks] = True

@@ -121,7 +121,7 @@ def test_pieces_are_where_they_are_looked_for(fragment: str, text: str, start: i
                 places = standing.get(fragment[at : at + PIECE], [])
                 assert list(shared.places(fragment[at : at + PIECE], MAX_PLACES)) == places[:MAX_PLACES]
                 assert not places or at in shared.starts
-            found.append(passages(fragment, text, shared))
+            found.append(passages(fragment, text, Pieces(fragment).within))
     assert found[0] == found[1] == passages(fragment, text)
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from schemas.frontier import Item
-from storage.catalog import Catalog, Tx
+from storage.catalog import Catalog, Tx, base
 from tests.storage.catalog import make
 
 QUERIES: dict[str, Callable[[Tx], Any]] = {
@@ -78,10 +78,16 @@ def _seen(catalog: Catalog) -> Iterator[list[tuple[str, Any]]]:
         if statement.split()[0] in ("SELECT", "UPDATE", "DELETE"):
             statements.append((statement, parameters))
 
-    engine = catalog._engines.write
+    def given(connection: Any, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
+        note(connection, None, statement, parameters, None, False)
+        return rows(connection, statement, parameters)
+
+    engine, rows = catalog._engines.write, base._rows
     event.listen(engine, "before_cursor_execute", note)
     try:
-        yield statements
+        with pytest.MonkeyPatch.context() as patch:  # what is prepared goes past SQLAlchemy
+            patch.setattr(base, "_rows", given)
+            yield statements
     finally:
         event.remove(engine, "before_cursor_execute", note)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal_column, select
 
+from schemas.errors import PressmarkError
 from storage.catalog import Catalog
 from storage.catalog.base import BATCH, Prepared
 from storage.catalog.tables import meta
@@ -21,7 +22,7 @@ def test_a_list_of_any_length(catalog: Catalog, count: int) -> None:
     with catalog.begin() as tx:
         for key in keys:
             tx.meta.set(key, key.upper())
-        found = NAMED.run(tx._connection, [*keys[:count]]).all()
+        found = NAMED.run(tx._connection, [*keys[:count]])
     assert [tuple(row) for row in found] == [(key, key.upper()) for key in keys[:count]]
 
 
@@ -31,3 +32,11 @@ def test_values_by_name_and_those_of_the_statement(catalog: Catalog) -> None:
             tx.meta.set(f"z{n}", f"no {n}%")
         for first, expected in (("z3", ["z4", "z5"]), ("z5", ["z5"]), ("z9", [])):
             assert [row[0] for row in FROM.run(tx._connection, first=first)] == expected
+
+
+def test_what_the_driver_raises_is_told_as_the_catalogs_error(catalog: Catalog) -> None:
+    wrong = Prepared(lambda _: select(meta.c.key).where(literal_column("no_such_column") == bindparam("first")))
+    with pytest.raises(PressmarkError), catalog.read() as tx:
+        wrong.run(tx._connection, first=1)
+    with catalog.read() as tx:  # the connection is of use as before
+        assert FROM.run(tx._connection, first="z9") == []
