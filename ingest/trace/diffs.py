@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from ingest.trace.answers import Match
-from storage.fingerprints import letters
+from storage.fingerprints import has_markup, letters, normalise
 
 #: Words of both sides together up to which a diff is made; its time grows with their product.
 MAX_WORDS: Final = 4000
@@ -28,11 +28,18 @@ def diff(fragment: str, text: str, match: Match) -> str:
     theirs, ours = _WORD.findall(text[low:high]), _WORD.findall(fragment[first.start : last.end])
     if len(theirs) + len(ours) > MAX_WORDS:
         return f"(more than {MAX_WORDS} words: no diff was made)"
-    matcher = SequenceMatcher(None, [letters(w) for w in theirs], [letters(w) for w in ours], autojunk=False)
+    known = [letters(w) for w in theirs]
+    matcher = SequenceMatcher(None, known, [_said(w, set(known)) for w in ours], autojunk=False)
     codes = matcher.get_opcodes()
     if all(tag == "equal" for tag, *_ in codes):
         return ""
     return " ".join(_pieces(codes, theirs, ours))
+
+
+def _said(word: str, known: set[str]) -> str:
+    """The letters of a word of the fragment, without tags that hang on it unless the article has them as well."""
+    said = letters(word)
+    return normalise(word, markup=True).letters if has_markup(word) and said not in known else said
 
 
 def _pieces(codes: Sequence[tuple[str, int, int, int, int]], theirs: list[str], ours: list[str]) -> Iterator[str]:

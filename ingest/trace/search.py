@@ -66,6 +66,8 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
     text = text[:MAX_FRAGMENT]
     with archive.catalog.read() as tx:
         fragment, found, common = _best_reading(archive, tx, text, limit)
+        uncovered = tuple(_uncovered(fragment, found))
+        complete = bool(found and not uncovered) or archive.traces.is_complete(tx)
         names = tx.outlets.names()
         held = withheld_among(archive, tx, [row for some in found for row in some.rows])
     best, given = matches(found, fragment, names, held, limit)
@@ -74,9 +76,9 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
         claims=tuple(
             claims(_apart(text, best), best.version if best else None, best.outlet if best else None, [*names.values()])
         ),
-        note=_note(fragment, found, cut=cut, common=common),
+        note=_note(fragment, found, cut=cut, common=common, complete=complete),
         clusters=tuple(clusters(given)),
-        uncovered=tuple(_uncovered(fragment, found)),
+        uncovered=uncovered,
     )
 
 
@@ -118,8 +120,10 @@ def _apart(text: str, best: Match | None) -> str:
     return f"{text[:start]}\n{text[start:end]}\n{text[end:]}"
 
 
-def _note(fragment: Normalised, found: Sequence[Found], *, cut: bool, common: int) -> str | None:
+def _note(fragment: Normalised, found: Sequence[Found], *, cut: bool, common: int, complete: bool) -> str | None:
     notes = [f"only the first {MAX_FRAGMENT} characters were looked at"] if cut else []
+    if not complete:
+        notes.append("the trace index is not complete yet: the next command that writes completes it")
     if not found and len(fragment.letters) < SHORTEST:
         notes.append(f"the fragment has {len(fragment.letters)} letters; at least {SHORTEST} are needed")
     elif not found:

@@ -175,6 +175,10 @@ class TraceIndex:
             return False
         return True
 
+    def is_complete(self, tx: Tx) -> bool:
+        """False while `refill` has versions to index: what is not found then may be there."""
+        return not tx.meta.get(STALE)
+
     def refill(self) -> int:
         """Index all versions where an older Pressmark's index was dropped; how many. Nothing otherwise."""
         with self._catalog.read() as tx:

@@ -4,7 +4,7 @@ A scraper's manglings (fused words, other quotes, entities, soft hyphens, ligatu
 no letter, so that two texts are compared by what they say. A character of a dense script counts as several letters, for
 it carries as much. What a fragment has in angle brackets may be a tag or part of the text: it can be read both ways. A
 text that is kept is read in one, as it stands, for a fragment may be cut anywhere in it. A cut within an entity or a
-mis-read sequence leaves a few letters at the fragment's end that the text has not; no letter beyond that end changes.
+mis-read sequence leaves a few letters at the fragment's end that the text has not.
 Which letters two texts share is left to `grams` and `ingest.align`.
 """
 
@@ -37,6 +37,7 @@ _TAIL: Final = f"[\u0080-\u00bf{_CP1252}]"
 #: UTF-8 read as Windows-1252: Latin, Greek, Cyrillic, Hebrew and Arabic in two bytes, typographic marks and ligatures
 #: in three, emoji in four. Other scripts' three bytes only where two such characters follow each other: a French `é »`
 #: is none.
+_LONG: Final = 3  # bytes, and characters, of one of those
 _MOJIBAKE: Final = (
     f"[ÂÃÄÅÎÏÐÑ×ØÙÚÛ]{_TAIL}|â(?!\u00a0){_TAIL}{_TAIL}|ï¬{_TAIL}|ð{_TAIL}{_TAIL}{_TAIL}"
     f"|(?:[à-ï]{_TAIL}{_TAIL}){{2,200}}"
@@ -225,11 +226,17 @@ def _meant(match: re.Match[str]) -> str:
 
 
 def _reread(piece: str) -> str:
-    """UTF-8 that was read as Windows-1252 or Latin-1, read right; the piece itself where it is no such thing."""
+    """UTF-8 that was read as Windows-1252 or Latin-1, read right; what is no such thing stays as it is.
+
+    Of several sequences in a row each is read by itself, so that none depends on another that a cut may leave out.
+    """
+    data = b"".join([_byte(char) for char in piece])
     try:
-        return b"".join(_byte(char) for char in piece).decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
-        return piece
+        if len(piece) < 2 * _LONG:
+            return piece
+        return "".join([_reread(piece[at : at + _LONG]) for at in range(0, len(piece), _LONG)])
 
 
 def _byte(char: str) -> bytes:

@@ -18,7 +18,7 @@ from storage import imports
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import VersionRow
-from storage.fingerprints import letters
+from storage.fingerprints import letters, normalise
 from storage.redaction.external import check_erasable
 from storage.redaction.values import Closure, Quote
 
@@ -231,7 +231,7 @@ class _Finder:
         except (InvalidValue, NotFound, DamageError, ServiceError):
             return None  # not to be read: the audit tells
         text = body.decode("utf-8", "replace")
-        own = letters(text)
+        own = normalise(text, markup=True).letters
         if any(piece in own for piece in pieces):
             return "text"
         return "link" if any(address in text for address in addresses) else None

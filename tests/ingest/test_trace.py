@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.trace import MATCH_RUN, SHORTEST, Claim, article_text, claims, trace
+from ingest.trace import MATCH_RUN, SHORTEST, Claim, article_text, claims, diff, trace
 from ingest.trace import search as tracing
 from schemas.articles import OutletRef, Photo
 from schemas.captures import Capture
 from storage.archive import Archive
 from storage.catalog.values import VersionRow
-from storage.fingerprints import letters
+from storage.fingerprints import STALE, letters
 from tests.support.archives import ARTICLE, START, add_outlet, exchange, page, read_article, settings
 
 DAY = timedelta(days=1)
@@ -202,6 +202,19 @@ def test_a_fragment_that_lies_within_brackets_is_found(small: Archive) -> None:
         assert letters(fragment[span.start : span.end]) == letters(fragment)
 
 
+def test_an_index_that_is_being_made_anew_says_so(small: Archive) -> None:
+    text = article_text(version_of(small, "/1"))
+    with small.catalog.begin() as tx:
+        tx.meta.set(STALE, "1")
+    assert trace(small, text).note is None  # all of it was found
+    nowhere = "Nobody ever wrote a word of this. " * 5
+    for fragment in (text + nowhere, nowhere):
+        assert "not complete" in (trace(small, fragment).note or "")
+    with small.catalog.begin() as tx:
+        tx.meta.set(STALE, "")
+    assert "not complete" not in (trace(small, nowhere).note or "")
+
+
 def test_tags_that_a_scraper_left_are_no_letters(small: Archive) -> None:
     """They stand within words and between them, with attributes and without; spans are still those of the fragment."""
     row = version_of(small, "/1")
@@ -211,6 +224,7 @@ def test_tags_that_a_scraper_left_are_no_letters(small: Archive) -> None:
     assert (match.version.article_id, match.covered, match.kind) == (row.article_id, 1.0, "exact")
     (span,) = match.spans
     assert fragment[span.start : span.end].startswith(text.split()[0])
+    assert diff(fragment, article_text(row), match) == ""
 
 
 def test_a_character_of_several_letters_may_be_shared_in_part(small: Archive) -> None:

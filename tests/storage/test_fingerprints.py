@@ -39,7 +39,7 @@ ODD = st.sampled_from([
     "a < b and c > d",
     "&amp;", "&lt;p class=lead&gt;", "&CounterClockwiseContourIntegral;",
     "&#8217;", "&", "AT&T;", "Ã©tÃ©", "â€œwordâ€\x9d",
-    "à¸™à¸²à¸¢", "é »", "words", "of", "the harbour", "3", "船", "ship", "naïve",
+    "à¸™à¸²à¸¢", "à¸™à¸²à€€à¸²à¸¢à¸™à¸²", "é »", "words", "of", "the harbour", "3", "船", "ship", "naïve",
 ])  # fmt: skip
 #: Letters at most that a piece cut in two may leave at an end of a cut.
 CUT_LETTERS = 32

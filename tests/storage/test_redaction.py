@@ -369,6 +369,16 @@ def test_redirects_and_images_go_along(small: Archive) -> None:
     assert len(why) == 3
 
 
+def test_a_list_that_quotes_it_with_tags_between_its_words_is_named(small: Archive) -> None:
+    row = story(small)
+    words = f"{PHRASE}the harbour master said, while the crew made fast".split()
+    marked = " ".join(f"<b>{w}</b>" if n % 2 else f"<a href='/{n}' class=word>{w}</a>" for n, w in enumerate(words))
+    home = Context(outlet_id=OUTLET.id, role=Role.HOME)
+    small.deposit([(exchange("/", f"<ul><li>{marked}</li></ul>".encode(), at=START + timedelta(minutes=2)), home)])
+    (quote,) = [q for q in plan(small, replace(MAKE, id=row.article_id)).closure.quotes if q.kind == "home"]
+    assert quote.how == "text"
+
+
 def test_what_quotes_it_is_chosen(small: Archive) -> None:
     row = story(small)
     with pytest.raises(UsageError, match="--keep ID or --include ID"):

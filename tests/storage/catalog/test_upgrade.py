@@ -75,7 +75,10 @@ def test_an_index_that_took_brackets_for_tags_is_made_anew(catalog_url: str, tmp
                 text("INSERT INTO fingerprints (row_id, grams) VALUES (:row, :keys)"), {"row": number, "keys": b""}
             )
         connection.execute(text("INSERT INTO fingerprint_segments VALUES ('old', 1, 10, 'sha256:0')"))
+        connection.execute(text("INSERT INTO meta VALUES ('trace changes', '7')"))
     with Catalog.open(catalog_url) as catalog:
+        with catalog.read() as tx:
+            assert tx.fingerprints.state() == (0, 8)  # a reader that goes on looks anew
         index = TraceIndex(catalog, open_store(str(tmp_path / "objects")), tmp_path / "traces", system_clock)
         assert index.refill() == 2
         assert index.refill() == 0
