@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 #: Letters of a piece that is looked for, and how far apart pieces begin: a run of SEED + STRIDE - 1 holds one.
 SEED: Final = 8
@@ -37,8 +37,7 @@ class Shared(Protocol):
         """Where one of them stands in the text, ascending: the first so many places."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Letters that both share: fragment[start : start + length] equals text[other : other + length]."""
 
     start: int

@@ -23,7 +23,7 @@ from ingest.trace.queue import Queue
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import VersionRow
-from storage.fingerprints import GRAM, PIECE, Candidate, Normalised, Pieces, has_markup, normalise
+from storage.fingerprints import GRAM, PIECE, Candidate, Normalised, Pieces, has_markup, letters_in_tags, normalise
 from storage.withholding import withheld_among
 
 #: Characters of a fragment that are looked at; more are cut off and the result says so.
@@ -85,8 +85,8 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
 def _best_reading(archive: Archive, tx: Tx, text: str, limit: int) -> tuple[Normalised, list[Found], int]:
     """(the fragment as it is read, what was found, phrases that were left out as too common).
 
-    A fragment with something like tags is read without them, and, unless texts that have no such thing explain it so,
-    as it stands: an article may have words in angle brackets. The reading with more letters in common is taken.
+    A fragment with something like tags is read without them, and as it stands where that may tell more: an article may
+    have words in angle brackets. The reading with more letters in common is taken.
     """
     readings = [True, False] if has_markup(text) else [False]
     best: tuple[int, Normalised, list[Found], int] | None = None
@@ -97,10 +97,14 @@ def _best_reading(archive: Archive, tx: Tx, text: str, limit: int) -> tuple[Norm
         shared = _shared(found)
         if best is None or shared > best[0]:
             best = shared, fragment, found, search.common
-        if 0 < shared == len(fragment.letters) and not any(has_markup("".join(some.paragraphs)) for some in found):
+        if markup and found and letters_in_tags(text) < SHORTEST and not any(map(_has_brackets, found)):
             break
     assert best is not None
     return best[1:]
+
+
+def _has_brackets(some: Found) -> bool:
+    return any(has_markup(paragraph) for paragraph in some.paragraphs)
 
 
 def _shared(found: Sequence[Found]) -> int:

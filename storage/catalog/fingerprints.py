@@ -14,6 +14,8 @@ from storage.catalog.base import Prepared, Queries, batches
 from storage.catalog.tables import fingerprint_segments, fingerprints, meta
 from storage.catalog.values import FingerprintSegment
 
+#: Key in `meta`: set where all versions are to be indexed anew (a migration dropped the index), then empty.
+STALE: Final = "trace stale"
 #: Key in `meta`: how often anything but a new version changed the index. Readers hold what they know against it.
 _CHANGES: Final = "trace changes"
 _STATE: Final = Prepared(
@@ -22,6 +24,7 @@ _STATE: Final = Prepared(
         select(meta.c.value).where(meta.c.key == _CHANGES).scalar_subquery(),
     )
 )
+_STALE: Final = Prepared(lambda _: select(meta.c.value).where(meta.c.key == STALE, meta.c.value != ""))
 _AFTER: Final = (
     select(fingerprints.c.row_id, fingerprints.c.grams)
     .where(fingerprints.c.row_id > bindparam("after"))
@@ -57,6 +60,10 @@ class Fingerprints(Queries):
         """(highest row id in no segment, how often the index changed otherwise)."""
         (row,) = _STATE.run(self._connection)
         return row[0] or 0, int(row[1] or 0)
+
+    def stale(self) -> bool:
+        """True where versions wait to be indexed anew."""
+        return bool(_STALE.run(self._connection))
 
     def count(self) -> int:
         """How many versions are indexed in the catalog itself."""

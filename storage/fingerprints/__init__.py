@@ -5,10 +5,19 @@ in one sorted file, `candidates` which versions share most with a fragment, `ind
 with what is found is left to `ingest.align`.
 """
 
+from storage.catalog.fingerprints import STALE
 from storage.fingerprints.candidates import Candidate, Candidates
 from storage.fingerprints.grams import GRAM, GUARANTEE, PIECE, WINDOW, Pieces, Shared, every_gram, selected
-from storage.fingerprints.index import FOLD, PREFIX, STALE, TraceIndex, index_version, keys_of
-from storage.fingerprints.letters import ABUGIDA_WEIGHT, HAN_WEIGHT, Normalised, has_markup, letters, normalise
+from storage.fingerprints.index import FOLD, PREFIX, TraceIndex, index_version, keys_of
+from storage.fingerprints.letters import (
+    ABUGIDA_WEIGHT,
+    HAN_WEIGHT,
+    Normalised,
+    has_markup,
+    letters,
+    letters_in_tags,
+    normalise,
+)
 
 __all__ = [
     "ABUGIDA_WEIGHT",
@@ -31,6 +40,7 @@ __all__ = [
     "index_version",
     "keys_of",
     "letters",
+    "letters_in_tags",
     "normalise",
     "selected",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,7 @@ _ROW_SHIFT: Final = 32
 _NOTHING: Final = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A version that shares keys with a fragment."""
 
     row_id: int
@@ -78,10 +77,7 @@ def find(
     order = enough[np.lexsort((rows[enough], -weights[enough]))][:limit]
     return Candidates(
         found=tuple(
-            Candidate(row_id=row, hits=count, weight=weight)
-            for row, count, weight in zip(
-                rows[order].tolist(), shared[order].tolist(), (weights[order] / 8).tolist(), strict=True
-            )
+            map(Candidate, rows[order].tolist(), shared[order].tolist(), (weights[order] / 8).tolist())
         ),
         keys=int(asked.first.sum()),
         common=int(asked.first[unread].sum()),

@@ -26,6 +26,7 @@ import numpy as np
 from schemas.errors import NotFound, StoreError
 from storage.blobs import BlobStore
 from storage.catalog import Catalog, Tx
+from storage.catalog.fingerprints import STALE
 from storage.catalog.values import FingerprintSegment
 from storage.disk import disk_errors
 from storage.fingerprints import segments as files
@@ -47,8 +48,6 @@ MERGE: Final = 4
 RECENT: Final = 8
 #: Seconds after which an object that no catalog names is taken for one that a stopped process left.
 _ORPHANED: Final = 86_400
-#: Key in the catalog's `meta`: a migration dropped the index of an older Pressmark.
-STALE: Final = "trace stale"
 #: Versions indexed in one transaction by `refill`.
 _REFILL: Final = 500
 _STAMP: Final = "%Y%m%d%H%M%S"
@@ -177,12 +176,12 @@ class TraceIndex:
 
     def is_complete(self, tx: Tx) -> bool:
         """False while `refill` has versions to index: what is not found then may be there."""
-        return not tx.meta.get(STALE)
+        return not tx.fingerprints.stale()
 
     def refill(self) -> int:
         """Index all versions where an older Pressmark's index was dropped; how many. Nothing otherwise."""
         with self._catalog.read() as tx:
-            if not tx.meta.get(STALE):
+            if not tx.fingerprints.stale():
                 return 0
         done, after = 0, -1
         while True:

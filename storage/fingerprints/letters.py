@@ -171,6 +171,11 @@ class Normalised:
         return int(self.positions[start]), self.pieces.get(last, last + 1)
 
 
+def letters_in_tags(text: str) -> int:
+    """How many letters the longest of what looks like a tag or comment has; 0 where there is none."""
+    return max((len(letters(match[0])) for match in _TAGS.finditer(text)), default=0) if "<" in text else 0
+
+
 def has_markup(text: str) -> bool:
     """True where something in a text looks like a tag or comment of HTML."""
     return "<" in text and _TAGS.search(text) is not None

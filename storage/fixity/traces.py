@@ -8,7 +8,7 @@ from __future__ import annotations
 from schemas.errors import NotFound
 from storage.archive import Archive
 from storage.catalog.values import FingerprintSegment
-from storage.fingerprints import PREFIX, STALE
+from storage.fingerprints import PREFIX
 from storage.fixity.findings import DAMAGED, MISSING, Findings
 from storage.segments import hash_stream
 
@@ -30,7 +30,7 @@ class TraceAudit:
         with self._archive.catalog.read() as tx:
             rows, held = tx.fingerprints.segments(), tx.fingerprints.count()
             versions = tx.articles.count(versions_too=True)
-            unsettled = bool(tx.meta.get(STALE)) or bool(tx.redactions.all("pending"))
+            unsettled = tx.fingerprints.stale() or bool(tx.redactions.all("pending"))
         for row in rows:
             self._check_segment(row)
         held += sum(row.documents for row in rows)
