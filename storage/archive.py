@@ -2,8 +2,8 @@
 
 Holds the write order (principle 2 of the design): records are synced before their catalog rows are committed, rows and
 log entries are committed together, entries are integrated before a checkpoint is signed. What the records look like is
-left to `storage.events`, where segments stand to `storage.segments`, what a restart mends to `storage.recovery`, proofs
-to `storage.evidence`.
+left to `storage.events`, what log and catalog hold of them to `storage.derived`, where segments stand to
+`storage.segments`, what a restart mends to `storage.recovery`, proofs to `storage.evidence`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Self
 from schemas.articles import Article, content_key
 from schemas.captures import Capture, Context, Ending, Exchange
 from schemas.checkpoints import Checkpoint, VerifierKey
-from schemas.entries import Entry, article_entry, attempt_entry, capture_entry, outlet_entry
+from schemas.entries import Entry, article_entry, outlet_entry
 from schemas.errors import ArchiveMissing, InvalidValue, NotFound, UsageError
 from schemas.http1 import ResponseView, parse_response
 from schemas.instants import to_micros
@@ -31,6 +31,7 @@ from storage.blobs import BlobStore
 from storage.blocklist import BlockList
 from storage.catalog import Catalog, Tx
 from storage.catalog.values import ImageRow, VersionRow
+from storage.derived import entry_of, import_entry_of, version_row
 from storage.disk import disk_errors
 from storage.events import DraftView, Event
 from storage.lock import Presence
@@ -464,55 +465,6 @@ class Archive:
         if cut not in (None, "not-encoded"):
             raise InvalidValue(f"the body of {capture.id} could not be decoded whole: {cut}")
         return data, view.headers
-
-
-def entry_of(event: Event, capture: Capture) -> Entry:
-    """The log entry of a capture event: the digests of its records and, for an attempt, how it ended."""
-    if capture.kind == "attempt":
-        return attempt_entry(capture.ending.value, event.digests())
-    if capture.kind == "import":
-        return import_entry_of(event)
-    return capture_entry(event.digests())
-
-
-def import_entry_of(event: Event) -> Entry:
-    """The log entry of a metadata record on a stranger's file, or on a capture in one."""
-    return imports.entry_of(event.records[-1][0].block, event.digests()["metadata"])
-
-
-def version_row(event: Event, article: Article, capture: Capture, number: int, log_index: int) -> VersionRow:
-    """The catalog row of an article version; `row_id` is given by the catalog."""
-    block = event.records[-1][0].block
-    date = to_micros(capture.date)
-    assert event.id is not None
-    value = article.to_json()
-    return VersionRow(
-        row_id=None,
-        article_id=article.id,
-        version=number,
-        extractor=article.extractor.identity,
-        content_key=content_key(article),
-        conversion_id=event.id,
-        capture_id=capture.id,
-        first_seen=date,
-        last_seen=date,
-        log_index=log_index,
-        outlet_id=article.outlet.id,
-        url=article.url,
-        canonical_url=article.canonical_url,
-        title=article.title,
-        published=article.published,
-        modified=article.modified,
-        language=article.language,
-        kind=article.kind,
-        access=article.access,
-        wall=article.wall,
-        text_sha256=value["text_sha256"],
-        word_count=value["word_count"],
-        truncated=capture.ending.truncated,
-        credits="\n".join(p.credit for p in article.photos if p.credit),
-        block=block.decode(),
-    )
 
 
 def _is_known(tx: Tx, draft: Draft) -> bool:

@@ -29,7 +29,8 @@ def diff(fragment: str, text: str, match: Match) -> str:
     if len(theirs) + len(ours) > MAX_WORDS:
         return f"(more than {MAX_WORDS} words: no diff was made)"
     known = [letters(w) for w in theirs]
-    matcher = SequenceMatcher(None, known, [_said(w, set(known)) for w in ours], autojunk=False)
+    standing = set(known)
+    matcher = SequenceMatcher(None, known, [_said(w, standing) for w in ours], autojunk=False)
     codes = matcher.get_opcodes()
     if all(tag == "equal" for tag, *_ in codes):
         return ""

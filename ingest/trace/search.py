@@ -67,7 +67,7 @@ def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:
     with archive.catalog.read() as tx:
         fragment, found, common = _best_reading(archive, tx, text, limit)
         uncovered = tuple(_uncovered(fragment, found))
-        complete = bool(found and not uncovered) or archive.traces.is_complete(tx)
+        complete = bool(found and not uncovered) or not tx.fingerprints.stale()
         names = tx.outlets.names()
         held = withheld_among(archive, tx, [row for some in found for row in some.rows])
     best, given = matches(found, fragment, names, held, limit)

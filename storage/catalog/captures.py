@@ -12,13 +12,12 @@ from schemas.captures import Capture, Ending, Role
 from schemas.errors import InvalidValue, NotFound
 from schemas.instants import from_micros, to_micros
 from storage.catalog.base import Queries, RowInsert, clean, from_words, words
-from storage.catalog.tables import captures, log_state, records
+from storage.catalog.entries import LogQueries
+from storage.catalog.tables import captures, records
 from storage.catalog.values import ExtractionRow, RecordRow, TallyRow
 
 STATES: Final = ("pending", "done", "failed", "none")
 
-# The log's row orders captures too: see `tables.log_state`.
-_NEXT_SEQ: Final = update(log_state).values(next_seq=log_state.c.next_seq + 1).returning(log_state.c.next_seq)
 _ADD: Final = RowInsert(captures)
 _SET: Final = (
     update(captures)
@@ -39,7 +38,8 @@ class Captures(Queries):
 
         An article's page or an image that is `usable` starts with extraction pending, everything else with none.
         """
-        added = replace(capture, seq=self._connection.execute(_NEXT_SEQ).scalar_one() - 1)
+        _, seq = LogQueries(self._connection).reserve(0, captures=1)  # the log's row orders captures too
+        added = replace(capture, seq=seq)
         self.put([added])
         return added
 

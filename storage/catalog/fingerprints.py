@@ -62,7 +62,7 @@ class Fingerprints(Queries):
         return row[0] or 0, int(row[1] or 0)
 
     def stale(self) -> bool:
-        """True where versions wait to be indexed anew."""
+        """True where versions wait to be indexed anew: what is not found may be there."""
         return bool(_STALE.run(self._connection))
 
     def count(self) -> int:

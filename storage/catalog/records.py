@@ -68,14 +68,14 @@ class Records(Queries):
             .where(records.c.event_id == event_id)
             .order_by(records.c.segment, records.c.offset)
         )
-        return [_row(row) for row in self._connection.execute(query)]
+        return [RecordRow._make(row) for row in self._connection.execute(query)]
 
     def in_segment(self, name: str) -> Iterator[RecordRow]:
         """The records of a segment by offset; read in runs, so that a large one needs no memory."""
         after = -1
         while rows := self._connection.execute(_SEGMENT, {"segment": name, "after": after}).all():
             for row in rows:
-                yield _row(row)
+                yield RecordRow._make(row)
             after = rows[-1].offset
 
     def count(self) -> int:
@@ -111,12 +111,7 @@ class Records(Queries):
 
     def _one(self, query: Any) -> RecordRow | None:
         row = self._connection.execute(query).first()
-        return _row(row) if row else None
-
-
-def _row(row: Row[Any]) -> RecordRow:
-    """By the places of its columns: an audit reads every one."""
-    return RecordRow._make(row)
+        return RecordRow._make(row) if row else None
 
 
 def _original(rows: Sequence[Row[Any]], url: str) -> Capture | None:

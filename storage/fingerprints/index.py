@@ -174,10 +174,6 @@ class TraceIndex:
             return False
         return True
 
-    def is_complete(self, tx: Tx) -> bool:
-        """False while `refill` has versions to index: what is not found then may be there."""
-        return not tx.fingerprints.stale()
-
     def refill(self) -> int:
         """Index all versions where an older Pressmark's index was dropped; how many. Nothing otherwise."""
         with self._catalog.read() as tx:

@@ -17,11 +17,11 @@ from schemas.entries import Entry, article_entry, outlet_entry
 from schemas.errors import InvalidValue
 from schemas.outlets import Outlet
 from storage import events, imports
-from storage.archive import entry_of, import_entry_of, version_row
 from storage.catalog import Tx
 from storage.catalog.base import clean
 from storage.catalog.images import photo_rows
 from storage.catalog.values import EntryRow, VersionRow
+from storage.derived import entry_of, import_entry_of, version_row
 from storage.events import Event
 from storage.fingerprints import keys_of
 from storage.fixity.findings import DAMAGED, MISSING, ORPHAN, Findings

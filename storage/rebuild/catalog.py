@@ -25,9 +25,10 @@ from schemas.errors import ArchiveMissing, DamageError, InvalidValue, NotFound
 from schemas.instants import to_micros
 from schemas.merkle import leaf_hash
 from storage import events, imports
-from storage.archive import KEY_FILE, TRACE_FOLDER, StorageSettings, entry_of, import_entry_of, version_row
+from storage.archive import KEY_FILE, TRACE_FOLDER, StorageSettings
 from storage.blocklist import BlockList
 from storage.catalog import Catalog, EntryRow, RecordRow, SnapshotRow, Tx, swap_in
+from storage.derived import entry_of, import_entry_of, version_row
 from storage.disk import disk_errors
 from storage.events import Event
 from storage.fingerprints import TraceIndex, index_version
