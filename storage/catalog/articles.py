@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, distinct, func, insert, or_, select, update
@@ -50,7 +49,6 @@ _WITH_TEXT: Final = Prepared(
         .limit(bindparam("limit"))
     )
 )
-_COLUMNS: Final = tuple(column.name for column in versions.columns)
 
 
 class Articles(Queries):
@@ -60,11 +58,11 @@ class Articles(Queries):
 
     def add_version(self, row: VersionRow) -> VersionRow:
         """Add a version that is in the log, seen in its first capture; gives it its row id."""
-        fields = asdict(row)
+        fields = row._asdict()
         del fields["row_id"]
         row_id = self._connection.execute(insert(versions).returning(versions.c.row_id), fields).scalar_one()
         self.add_sighting(row_id, row.capture_id, row.first_seen)
-        return replace(row, row_id=row_id)
+        return row._replace(row_id=row_id)
 
     def add_sighting(self, row_id: int, capture_id: str, date: int) -> None:
         """Note that a capture showed this version; one known already changes nothing."""
@@ -114,12 +112,12 @@ class Articles(Queries):
         """Versions by row id; those that are not there are left out."""
         found: dict[int, VersionRow] = {}
         for some in batches(row_ids):
-            found.update({row[0]: _whole(row) for row in _BY_ROWS.run(self._connection, some)})
+            found.update({row[0]: VersionRow._make(row) for row in _BY_ROWS.run(self._connection, some)})
         return found
 
     def with_text(self, digest: str, limit: int) -> list[VersionRow]:
         """Versions whose text has this digest, the first seen first."""
-        return [_whole(row) for row in _WITH_TEXT.run(self._connection, digest=digest, limit=limit)]
+        return list(map(VersionRow._make, _WITH_TEXT.run(self._connection, digest=digest, limit=limit)))
 
     def by_conversion(self, record_id: str) -> VersionRow | None:
         """The version whose conversion record this is."""
@@ -263,12 +261,7 @@ class Articles(Queries):
 
 
 def _version(row: Row[Any]) -> VersionRow:
-    return VersionRow(**row._mapping)
-
-
-def _whole(row: tuple[Any, ...]) -> VersionRow:
-    """Of a row of all columns, in their order."""
-    return VersionRow(**dict(zip(_COLUMNS, row, strict=True)))
+    return VersionRow._make(row)
 
 
 def _flat(text: str) -> str:

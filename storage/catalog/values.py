@@ -84,9 +84,10 @@ class ExtractionRow:
     extractor: str | None  # short identity of who tried
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VersionRow:
-    """One distinct content of one article under one extractor."""
+class VersionRow(NamedTuple):
+    """One distinct content of one article under one extractor: a tuple in the order of the table's columns, for a trace
+    of a text that many outlets carry reads all its copies.
+    """
 
     row_id: int | None  # None until it was added
     article_id: str

@@ -7,7 +7,7 @@ The catalog's rows are made anew from the records by the functions that made the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -105,7 +105,7 @@ class EventAudit:
 
     def _version(self, where: str, row: VersionRow, wanted: VersionRow) -> None:
         """All but what the catalog alone knows: its row id and when the version was last seen."""
-        wanted = replace(wanted, row_id=row.row_id, last_seen=max(row.last_seen, wanted.last_seen))
+        wanted = wanted._replace(row_id=row.row_id, last_seen=max(row.last_seen, wanted.last_seen))
         if row != wanted:
             names = ", ".join(differing(row, wanted))
             self.findings.add(

@@ -294,7 +294,7 @@ def state(archive: Archive) -> dict[str, object]:
         redactions = tx.redactions.all()
         return {
             "captures": [replace(c, seq=0) for c in tx.captures.after(0, 1000)],
-            "versions": [replace(v, row_id=0, last_seen=0) for v in tx.articles.search(latest_only=False)],
+            "versions": [v._replace(row_id=0, last_seen=0) for v in tx.articles.search(latest_only=False)],
             "segments": tx.segments.all(),
             "records": [r for s in tx.segments.all() for r in tx.records.in_segment(s.name)],
             "redactions": redactions,

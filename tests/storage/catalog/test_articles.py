@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,8 +53,8 @@ def test_sightings(catalog: Catalog) -> None:
         tx.articles.add_sighting(row.row_id, "urn:2", 200)
         tx.articles.add_sighting(row.row_id, "urn:3", 900)
         assert tx.articles.sightings(row.row_id) == ["urn:1", "urn:2", "urn:3"]
-        assert tx.articles.get("a") == replace(row, last_seen=300)
-        assert tx.articles.for_capture("urn:2") == [replace(row, last_seen=300)]
+        assert tx.articles.get("a") == row._replace(last_seen=300)
+        assert tx.articles.for_capture("urn:2") == [row._replace(last_seen=300)]
         assert tx.articles.for_capture("urn:9") == []
 
 

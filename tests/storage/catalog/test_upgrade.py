@@ -39,7 +39,7 @@ def at_revision(url: str, revision: str) -> Iterator[Connection]:
 
 def add_version(connection: Connection, number: int, block: str) -> None:
     row = make.version("a", number, block=block)
-    fields = {name: getattr(row, name) for name in row.__dataclass_fields__} | {"row_id": number}
+    fields = row._asdict() | {"row_id": number}
     connection.execute(insert(v0001_first.metadata.tables["versions"]), fields)
 
 
