@@ -38,9 +38,10 @@ _URL: Final = re.compile(r"https?://[^\s<>\"'）」]+")
 #: What ends a sentence or bracket around an address, and no address.
 _URL_END: Final = ".,;:!?)]}'"
 _BYLINE: Final = re.compile(r"(?m)^\s*(?:By|Von|Par|Por|Di|Door|Av)\s+([^\n,|]{3,60})\s*$")
-_CREDIT: Final = re.compile(
-    r"(?:©|\(c\)|\b(?:Photo|Foto|Bild|Image|Picture)s?\s*:)[^\n]{2,120}|[^\n]{0,60}\bAP Photo\b[^\n]{0,60}"
-)
+_LABELLED: Final = re.compile(r"(?:©|\(c\)|\b(?:Photo|Foto|Bild|Image|Picture)s?\s*:)[^\n]{2,120}")
+#: An agency's credit has the name of whom it credits before or behind it, within so many characters.
+_BESIDE: Final = 60
+_AGENCY: Final = re.compile(rf"\bAP Photo\b[^\n]{{0,{_BESIDE}}}")
 #: Without one of these there is no credit, and without one of those no source: most fragments need no further look.
 _CREDIT_SIGNS: Final = ("©", "(c)", "Photo", "Foto", "Bild", "Image", "Picture")
 _SOURCE_SIGNS: Final = ("source", "quelle", "fuente", "fonte", "bron", "källa", "published", "appeared")
@@ -60,8 +61,7 @@ def claims(text: str, best: VersionRow | None, outlet: str | None = None, outlet
     found: list[tuple[str, str, Callable[[dict[str, Any] | None], str]]] = []
     found += [("date", raw, partial(_date_verdict, day)) for raw, day in _dates(part)]
     credited = any(sign in part for sign in _CREDIT_SIGNS)
-    for match in _CREDIT.finditer(_ISO.sub("\n", part)) if credited else ():
-        value = " ".join(match[0].split())
+    for value in _credits(_ISO.sub("\n", part)) if credited else ():
         if looks_like_credit(value):
             found.append(("credit", value, partial(_credit_verdict, value)))
     for match in _BYLINE.finditer(part):
@@ -100,6 +100,20 @@ def _month(name: str) -> str:
 def _date_verdict(day: str, article: dict[str, Any] | None) -> str:
     dates = [] if article is None else [d[:10] for d in (article["published"], article["modified"]) if d]
     return "unknown" if not dates else _verdict(day in dates)
+
+
+def _credits(part: str) -> Iterator[str]:
+    """What may be a credit, from left to right: labelled as one, or an agency's with what stands beside it."""
+    labelled, agency = _LABELLED.search(part), _AGENCY.search(part)
+    while labelled is not None or agency is not None:
+        start = behind = len(part)
+        if agency is not None:  # looked for behind the credit before
+            begin = max(agency.pos, agency.start() - _BESIDE)
+            start, behind = max(begin, part.rfind("\n", begin, agency.start()) + 1), agency.end()
+        if labelled is not None and labelled.start() <= start:
+            start, behind = labelled.span()
+        yield " ".join(part[start:behind].split())
+        labelled, agency = _LABELLED.search(part, behind), _AGENCY.search(part, behind)
 
 
 def _credit_verdict(value: str, article: dict[str, Any] | None) -> str:

@@ -23,7 +23,17 @@ from ingest.trace.queue import Queue
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import VersionRow
-from storage.fingerprints import GRAM, PIECE, Candidate, Normalised, Pieces, has_markup, letters_in_tags, normalise
+from storage.fingerprints import (
+    EVERY_GRAM,
+    GRAM,
+    PIECE,
+    Candidate,
+    Normalised,
+    Pieces,
+    has_markup,
+    letters_in_tags,
+    normalise,
+)
 from storage.withholding import withheld_among
 
 #: Characters of a fragment that are looked at; more are cut off and the result says so.
@@ -54,6 +64,7 @@ _ONE_KEY: Final = MATCH_RUN + 8
 #: more for each WINDOW of the fragment, for chance gives a longer one more of them.
 _MANY_KEYS: Final = 3
 assert SEED == PIECE
+assert WINDOW <= EVERY_GRAM  # what is left of a longer fragment is asked for gram by gram
 
 
 def trace(archive: Archive, text: str, *, limit: int = 20) -> TraceResult:

@@ -6,8 +6,8 @@
 Articles come from `ops.bench.texts`. An answer is right where a text that it names holds the passage, letter for
 letter, as it was before it was changed: that is looked up in the text itself and asks no index; it is wrong where it
 names texts and none is right. On SQLite all work is done in this process, so CPU time is told, which what else the
-machine does changes little; on PostgreSQL it is the time that passed. How the archive and the rivals' indexes are made
-is left to `ops.bench.stock`.
+machine does changes little; on PostgreSQL it is the time that passed. Everything was read once before, so no disk is
+waited for where memory holds the archive. How it and the rivals' indexes are made is left to `ops.bench.stock`.
 """
 
 from __future__ import annotations

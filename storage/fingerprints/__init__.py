@@ -6,7 +6,7 @@ with what is found is left to `ingest.align`.
 """
 
 from storage.catalog.fingerprints import STALE
-from storage.fingerprints.candidates import Candidate, Candidates
+from storage.fingerprints.candidates import EVERY_GRAM, Candidate, Candidates
 from storage.fingerprints.grams import GRAM, GUARANTEE, PIECE, WINDOW, Pieces, Shared, every_gram, selected
 from storage.fingerprints.index import FOLD, PREFIX, TraceIndex, index_version, keys_of
 from storage.fingerprints.letters import (
@@ -21,6 +21,7 @@ from storage.fingerprints.letters import (
 
 __all__ = [
     "ABUGIDA_WEIGHT",
+    "EVERY_GRAM",
     "FOLD",
     "GRAM",
     "GUARANTEE",

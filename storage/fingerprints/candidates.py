@@ -17,19 +17,24 @@ import numpy.typing as npt
 from storage.fingerprints.grams import GRAM, WINDOW, Keys, every_gram, places
 from storage.fingerprints.segments import Places, Segment
 
-#: Fragments of at most so many letters are looked up gram by gram, which finds runs shorter than GUARANTEE as well.
-EVERY_GRAM: Final = 4000
+#: Fragments of at most so many letters are looked up gram by gram, which finds runs shorter than GUARANTEE as well; of
+#: longer ones the grams that are kept are enough, at a seventh of the work.
+EVERY_GRAM: Final = 600
 #: Keys looked up at most for one fragment; of a longer one they are taken evenly.
 MAX_LOOKUPS: Final = 50_000
 #: Postings read at most for one fragment, the rarest keys' first: what everyone says tells little.
 MAX_POSTINGS: Final = 200_000
 #: Places of one key in a fragment that are looked at.
 MAX_PLACES: Final = 4
-#: A hit is a row id, the place of its key in the fragment, and the key's weight in steps, from the upper bits down.
+#: A hit is a document, counted over all segments, the place of its key in the fragment, and the key's weight in steps,
+#: from the upper bits down.
 _WEIGHTS: Final = 8  # bits
 _WEIGHT_MASK: Final = (1 << _WEIGHTS) - 1
 _AT_MASK: Final = (1 << 24) - 1  # letters; what is behind them counts as there
-_ROW_SHIFT: Final = 32
+_DOCUMENT_SHIFT: Final = 32
+#: Postings from which on it is worth to leave out before sorting what stands alone, by so many bits of its document.
+_SIEVED: Final = 1000
+_SIEVE: Final = np.uint32((1 << 16) - 1)
 _NOTHING: Final = np.empty(0, np.int64)
 
 
@@ -68,17 +73,18 @@ def find(
     scale = _scale(counts[chosen], sum(segment.documents for segment in parts))
     scale *= asked.first[chosen]
     marks = np.minimum(asked.at[chosen], _AT_MASK) << _WEIGHTS | scale
-    hits = np.concatenate(
-        [_hits(segment, begin[chosen], end[chosen], marks) for segment, (begin, end) in zip(parts, ranges, strict=True)]
-        or [_NOTHING]
-    )
-    rows, shared, weights, runs = _by_row(hits, _gaps(asked, unread), least)
+    firsts = np.cumsum([0, *(segment.documents for segment in parts)])
+    hits = [
+        _hits(segment.documents_at(begin[chosen], end[chosen]), end[chosen] - begin[chosen], marks, first, least)
+        for segment, (begin, end), first in zip(parts, ranges, firsts.tolist(), strict=False)
+    ]
+    documents, shared, weights, runs = _by_document(np.concatenate(hits or [_NOTHING]), _gaps(asked, unread), least)
     enough = np.flatnonzero((shared >= least) & ((runs >= run) | (shared >= many)))
-    order = enough[np.lexsort((rows[enough], -weights[enough]))][:limit]
+    documents, shared, weights = documents[enough], shared[enough], weights[enough]
+    rows = _row_ids(parts, firsts, documents)
+    order = np.lexsort((rows, -weights))[:limit]
     return Candidates(
-        found=tuple(
-            map(Candidate, rows[order].tolist(), shared[order].tolist(), (weights[order] / 8).tolist())
-        ),
+        found=tuple(map(Candidate, rows[order].tolist(), shared[order].tolist(), (weights[order] / 8).tolist())),
         keys=int(asked.first.sum()),
         common=int(asked.first[unread].sum()),
         cut=len(order) < len(enough) or len(unread) > 0 or asked.thinned,
@@ -133,11 +139,28 @@ def _scale(counts: Places, documents: int) -> Places:
     return scale
 
 
-def _hits(segment: Segment, begin: Places, end: Places, marks: Places) -> Places:
-    """For each posting read its row id and, in the lower bits, the place of its key in the fragment and its weight."""
-    rows = segment.rows[segment.documents_at(begin, end)]
-    hits: Places = (rows << _ROW_SHIFT) | np.repeat(marks, end - begin)
+def _hits(documents: npt.NDArray[np.uint32], counts: Places, marks: Places, first: int, least: int) -> Places:
+    """For each posting read its document and, in the lower bits, the place of its key in the fragment and its weight.
+
+    `documents` are those of one key after the other, numbered in their segment, whose first is `first` of all.
+    """
+    marks = np.repeat(marks, counts)
+    if least > 1 and len(documents) > _SIEVED:  # most documents have one hit
+        slots = documents & _SIEVE
+        several = np.bincount(slots).take(slots) > 1
+        documents, marks = documents[several], marks[several]
+    hits: Places = (documents.astype(np.int64) + first << _DOCUMENT_SHIFT) | marks
     return hits
+
+
+def _row_ids(parts: Sequence[Segment], firsts: Places, documents: Places) -> Places:
+    """The row ids of documents counted over all segments."""
+    rows = np.empty(len(documents), np.int64)
+    of = np.searchsorted(firsts, documents, side="right") - 1
+    for number, segment in enumerate(parts):
+        some = np.flatnonzero(of == number)
+        rows[some] = segment.rows[documents[some] - firsts[number]]
+    return rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -159,16 +182,20 @@ def _gaps(asked: _Asked, unread: Places) -> _Gaps | None:
     return _Gaps(near=near, beside=np.cumsum(~near))
 
 
-def _by_row(hits: Places, gaps: _Gaps | None, least: int) -> tuple[Places, Places, Places, Places]:
-    """Of each row with enough hits: (row ids, keys shared, their weight, letters that a run in common may have)."""
+def _by_document(hits: Places, gaps: _Gaps | None, least: int) -> tuple[Places, Places, Places, Places]:
+    """Of each document with enough hits: (which, keys shared, their weight, letters that a run in common may have)."""
     hits.sort()
-    if least > 1 and len(hits):  # most rows have one
-        again = hits[1:] >> _ROW_SHIFT == hits[:-1] >> _ROW_SHIFT
-        hits = hits[np.append(again, False) | np.append(False, again)]
+    documents = hits >> _DOCUMENT_SHIFT
+    begins = np.ones(len(hits) + 1, np.bool_)  # and behind the last
+    np.not_equal(documents[1:], documents[:-1], out=begins[1:-1])
+    if least > 1:
+        several = ~(begins[:-1] & begins[1:])
+        hits, documents, begins = hits[several], documents[several], begins[:-1][several]
+    else:
+        begins = begins[:-1]
     if not len(hits):
         return _NOTHING, _NOTHING, _NOTHING, _NOTHING
-    rows, at, scale = hits >> _ROW_SHIFT, (hits >> _WEIGHTS) & _AT_MASK, hits & _WEIGHT_MASK
-    begins = np.append(True, rows[1:] != rows[:-1])
+    at, scale = (hits >> _WEIGHTS) & _AT_MASK, hits & _WEIGHT_MASK
     first = np.flatnonzero(begins)
     shared = np.add.reduceat((scale > 0).astype(np.int64), first)
     weights = np.add.reduceat(scale, first)
@@ -181,4 +208,4 @@ def _by_row(hits: Places, gaps: _Gaps | None, least: int) -> tuple[Places, Place
     runs = high - low + GRAM + 2 * (WINDOW - 1)
     if gaps is not None:
         runs[gaps.near[low] | gaps.near[high]] = len(gaps.near)
-    return rows[first], shared, weights, np.maximum.reduceat(runs, np.searchsorted(chains, first))
+    return documents[first], shared, weights, np.maximum.reduceat(runs, np.searchsorted(chains, first))

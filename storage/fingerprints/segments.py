@@ -65,32 +65,35 @@ class Segment:
         if len(large := np.flatnonzero(high - low > _READ)):
             low, high, wanted = (np.concatenate((some, some)) for some in (low[large], high[large], wanted[large]))
             wanted[len(large) :] += 1 << self.bits
-            found = self._search(low, high, wanted)
-            begin[large], end[large] = found[: len(large)], found[len(large) :]
+            begin[large], end[large] = self._search(low, high, wanted).reshape(2, -1)
         return begin, end
 
     def _read(self, low: Places, high: Places, wanted: Places) -> tuple[Places, Places]:
         """For each of small ranges where the postings of what is wanted begin and end: all of them are read."""
         sizes = high - low
-        number = np.repeat(np.arange(len(low)), sizes)
-        known = self.postings[spread(low, high)] >> np.uint32(self.bits)
-        of = (wanted >> self.bits).astype(np.uint32)[number]
-        begin = low + np.bincount(number[known < of], minlength=len(low))
-        return begin, begin + np.bincount(number[known == of], minlength=len(low))
+        known = self.postings.take(spread(low, high)) >> np.uint32(self.bits)
+        of = np.repeat((wanted >> self.bits).astype(np.uint32), sizes)
+        behind = np.cumsum(sizes)
+        first = behind - sizes
+        begin = low + _in_each(known < of, first, behind)
+        return begin, begin + _in_each(known == of, first, behind)
 
     def _search(self, low: Places, high: Places, wanted: Places) -> Places:
-        """For each range of postings the first that is not below what is wanted: binary searches side by side."""
-        last = max(len(self.postings) - 1, 0)
-        while len(open_ := np.flatnonzero(low < high)):
-            middle = (low[open_] + high[open_]) >> 1
-            below = self.postings[np.minimum(middle, last)] < wanted[open_]
-            low[open_] = np.where(below, middle + 1, low[open_])
-            high[open_] = np.where(below, high[open_], middle)
-        return low
+        """For each range of postings, which are not empty, the first that is not below what is wanted.
 
-    def documents_at(self, begin: Places, end: Places) -> Places:
+        Binary searches side by side, in steps of halves: before `low` all is below.
+        """
+        low, last = low - 1, high - 1
+        step = 1 << (int((last - low).max()).bit_length() - 1)
+        while step:
+            middle = np.minimum(low + step, last)
+            low = np.where(self.postings.take(middle) < wanted, middle, low)
+            step >>= 1
+        return low + 1
+
+    def documents_at(self, begin: Places, end: Places) -> npt.NDArray[np.uint32]:
         """The documents of ranges of postings, one range after the other."""
-        found: Places = (self.postings[spread(begin, end)] & np.uint32((1 << self.bits) - 1)).astype(np.int64)
+        found: npt.NDArray[np.uint32] = self.postings.take(spread(begin, end)) & np.uint32((1 << self.bits) - 1)
         return found
 
     def pairs(self, part: int, parts: int) -> tuple[Keys, Places]:
@@ -111,6 +114,14 @@ def spread(begin: Places, end: Places) -> Places:
     starts = np.cumsum(counts) - counts
     numbers: Places = np.arange(total, dtype=np.int64) + np.repeat(begin - starts, counts)
     return numbers
+
+
+def _in_each(marked: npt.NDArray[np.bool_], first: Places, behind: Places) -> Places:
+    """How many are marked in each of some ranges."""
+    before = np.zeros(len(marked) + 1, np.int64)
+    np.cumsum(marked, out=before[1:])
+    found: Places = before.take(behind) - before.take(first)
+    return found
 
 
 def _bits(documents: int) -> int:

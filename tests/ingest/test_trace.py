@@ -346,6 +346,11 @@ def dated(small: Archive) -> VersionRow:
         ("© AP Photo/Bo Li", [("credit", "© AP Photo/Bo Li", "differs")]),
         ("Photo: Reuters", [("credit", "Photo: Reuters", "differs")]),
         ("© Anil Kapoor", [("credit", "© Anil Kapoor", "differs")]),  # has the letters of AP, and is not AP
+        ("Ada Vale, AP Photo", [("credit", "Ada Vale, AP Photo", "agrees")]),
+        ("AP Photo/Ada Vale\nBo Li/AP Photo", [
+            ("credit", "AP Photo/Ada Vale", "agrees"), ("credit", "Bo Li/AP Photo", "differs"),
+        ]),
+        ("© Ada Vale/AP Photo", [("credit", "© Ada Vale/AP Photo", "agrees")]),  # one credit, for all its two marks
         ("By Bo Li\ntext", [("byline", "Bo Li", "agrees")]),
         ("Von ADA VALE", [("byline", "ADA VALE", "agrees")]),
         ("By Ada Vale and Bo Li", [("byline", "Ada Vale and Bo Li", "agrees")]),
