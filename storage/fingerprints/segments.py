@@ -56,10 +56,12 @@ class Segment:
         return len(self.rows)
 
     def find(self, keys: Keys) -> tuple[Places, Places]:
-        """For each key where its postings begin and end."""
+        """For each key where its postings begin and end. Raises DamageError where they would lie outside the file."""
         rest = np.uint64(32 - self.bits)
         bucket = (keys >> rest).astype(np.int64)
         low, high = self.fanout[bucket].astype(np.int64), self.fanout[bucket + 1].astype(np.int64)
+        if (low > high).any() or high.max(initial=0) > len(self.postings):
+            raise _damaged()
         wanted = ((keys & ((np.uint64(1) << rest) - np.uint64(1))) << np.uint64(self.bits)).astype(np.int64)
         begin, end = self._read(low, np.minimum(high, low + _READ), wanted)
         if len(large := np.flatnonzero(high - low > _READ)):
@@ -92,8 +94,10 @@ class Segment:
         return low + 1
 
     def documents_at(self, begin: Places, end: Places) -> npt.NDArray[np.uint32]:
-        """The documents of ranges of postings, one range after the other."""
+        """The documents of ranges of postings, one range after the other. Raises DamageError for one it has not."""
         found: npt.NDArray[np.uint32] = self.postings.take(spread(begin, end)) & np.uint32((1 << self.bits) - 1)
+        if found.max(initial=0) >= max(self.documents, 1):
+            raise _damaged()
         return found
 
     def pairs(self, part: int, parts: int) -> tuple[Keys, Places]:
@@ -105,6 +109,10 @@ class Segment:
         bucket = np.repeat(np.arange(first, first + buckets, dtype=np.uint64), np.diff(edges))
         keys = (bucket << np.uint64(32 - self.bits)) | (postings >> np.uint64(self.bits))
         return keys, (postings & np.uint64((1 << self.bits) - 1)).astype(np.int64)
+
+
+def _damaged() -> DamageError:
+    return DamageError("a segment of the trace index is damaged", remedy="run `pressmark rebuild`")
 
 
 def spread(begin: Places, end: Places) -> Places:

@@ -290,6 +290,22 @@ def test_a_run_in_common_is_never_left_out(
         assert asked.cut or not distinct
 
 
+@given(st.lists(PLAIN, min_size=1, max_size=12), PLAIN, st.integers(1, 4), st.integers(1, 3), st.data())
+def test_it_does_not_matter_in_which_segments_texts_lie(
+    texts: list[str], value: str, parts: int, least: int, data: st.DataObject
+) -> None:
+    """Counted one by one, or sieved first: the same texts with the same keys."""
+    keys = [selected(text) for text in texts]
+    rows = data.draw(st.permutations(range(1, len(texts) + 1)))
+    whole = sharing.find([build(rows, keys)], value, 9, least=least)
+    lots = [build(rows[n::parts], keys[n::parts]) for n in range(parts)]
+    with mock.patch.object(sharing, "_SIEVED", 0):
+        assert sharing.find(lots, value, 9, least=least) == whole
+    asked = set(every_gram(value).tolist())
+    shared = {row: len(asked & set(some.tolist())) for row, some in zip(rows, keys, strict=True)}
+    assert whole.cut or {c.row_id: c.hits for c in whole.found} == {r: n for r, n in shared.items() if n >= least}
+
+
 def test_a_phrase_here_and_there_is_left_out(archive: Archive) -> None:
     """Two phrases of 24 letters share keys as well, but not as near each other as those of a longer run are."""
     whole, fragment = prose(1, 100), letters(prose(2, 200))

@@ -114,6 +114,27 @@ def test_a_file_that_is_cut_is_damage(tmp_path: Path) -> None:
             files.read(path)
 
 
+@pytest.mark.parametrize("part", ["fanout", "postings"])
+def test_a_segment_that_leads_out_of_itself_is_damage(tmp_path: Path, part: str) -> None:
+    """Its length is right, so that it is opened."""
+    with Archive.create(settings(tmp_path)) as archive:
+        add(archive, 1, 9)
+        archive.traces.fold(1)
+        (path,) = (tmp_path / "objects" / "fingerprints").iterdir()
+        whole = files.read(path)
+        data = bytearray(path.read_bytes())
+        if part == "fanout":
+            begin = len(data) - 4 * (len(whole.postings) + len(whole.fanout))
+            data[begin : len(data) - 4 * len(whole.postings)] = b"\xf0" * (4 * len(whole.fanout))
+        else:  # the same keys, of documents that there are not
+            begin = len(data) - 4 * len(whole.postings)
+            for at in range(begin, len(data), 4):
+                data[at] |= (1 << whole.bits) - 1
+        path.write_bytes(data)
+    with Archive.open(settings(tmp_path)) as archive, pytest.raises(DamageError, match="rebuild"):
+        found(archive, 3)
+
+
 # -- the life of an index --------------------------------------------------------------------------------------------
 
 
