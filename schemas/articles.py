@@ -15,7 +15,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,6 +34,13 @@ BODY_LAYER: Final = "entity-body"
 
 #: 96 bits of SHA-256: no collision to be expected below 10^13 articles, and short enough to read out.
 ARTICLE_ID_HEX: Final = 24
+
+#: How members of a block begin in canonical JSON.
+_PARAGRAPHS: Final = ',"paragraphs":['
+_EVIDENCE: Final = ',"evidence":{'
+#: Paragraphs up to which it is quicker to look for the evidence of each than to read the block.
+_FEW: Final = 8
+_DECODER: Final = json.JSONDecoder()
 
 _TAGS: Final = re.compile(r"<!--.*?-->|<[^>]*>", re.DOTALL)
 
@@ -274,6 +281,40 @@ def clean(text: str) -> str:
 # C0 controls and DEL other than white space: no text, and refused by XML-minded readers. Soft hyphens and zero-width
 # joiners are the page's own spelling and stay; comparing without them is the business of whoever compares.
 _DROP: Final = dict.fromkeys([*range(0x00, 0x09), *range(0x0E, 0x1C), 0x7F])
+
+
+def paragraphs_of(block: str) -> list[str]:
+    """The paragraphs of a block, without reading the rest of it, of which the evidence alone is as long.
+
+    Quotes within strings are escaped, so that the member's name is found in none, and no member behind it has one of
+    that name. What is not in canonical form is read whole. Raises ValueError for what is no JSON.
+    """
+    at = block.rfind(_PARAGRAPHS)
+    found: list[str] = (
+        json.loads(block).get("paragraphs", []) if at < 0 else _value_at(block, at + len(_PARAGRAPHS) - 1)
+    )
+    return found
+
+
+def paragraph_evidence(block: str, numbers: Collection[int]) -> dict[int, Any]:
+    """The evidence of some paragraphs of a block, as JSON values; of those that have some.
+
+    That of a few is read alone, as `paragraphs_of` reads. Raises ValueError for what is no JSON.
+    """
+    begin = block.find(_EVIDENCE)
+    if begin < 0 or len(numbers) > _FEW:
+        whole = json.loads(block).get("evidence") or {}
+        return {number: whole[name] for number in numbers if (name := f"paragraphs/{number}") in whole}
+    found = {}
+    for number in numbers:
+        name = f'"paragraphs/{number}":'
+        if (at := block.find(f"{name}{{", begin)) >= 0:
+            found[number] = _value_at(block, at + len(name))
+    return found
+
+
+def _value_at(block: str, at: int) -> Any:
+    return _DECODER.raw_decode(block, at)[0]
 
 
 def read_span(body: bytes, span: Span) -> str:

@@ -5,7 +5,6 @@ Which texts match is left to `search`.
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Final
 
 from ingest.align import Passage, Run, covered
 from ingest.trace.answers import Cluster, Match, Part, Span
+from schemas.articles import paragraph_evidence
 from storage.catalog.values import VersionRow
 from storage.fingerprints import Normalised
 
@@ -110,10 +110,10 @@ def _with_bytes(spans: tuple[Span, ...], row: VersionRow) -> tuple[Span, ...]:
     """Spans with the bytes of their paragraphs in this version's page, where its extractor knew them."""
     if '"evidence"' not in row.block:
         return spans
-    evidence = json.loads(row.block).get("evidence") or {}
+    evidence = paragraph_evidence(row.block, {part.paragraph for span in spans for part in span.parts})
 
     def known(part: Part) -> Part:
-        span = evidence.get(f"paragraphs/{part.paragraph}", {}).get("span")
+        span = evidence.get(part.paragraph, {}).get("span")
         return part if span is None else replace(part, bytes=(span["start"], span["end"]))
 
     return tuple(replace(span, parts=tuple(known(part) for part in span.parts)) for span in spans)

@@ -8,7 +8,6 @@ asked for those parts.
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -20,6 +19,7 @@ from ingest.trace.answers import Match, TraceResult
 from ingest.trace.claims import claims
 from ingest.trace.matches import EDITED, Found, clusters, matches
 from ingest.trace.queue import Queue
+from schemas.articles import paragraphs_of
 from storage.archive import Archive
 from storage.catalog import Tx
 from storage.catalog.values import VersionRow
@@ -206,7 +206,7 @@ class _Search:
                 continue
             self._seen.add(row.text_sha256)
             texts += 1
-            paragraphs = json.loads(row.block)["paragraphs"]
+            paragraphs = paragraphs_of(row.block)
             text = normalise("\n\n".join(paragraphs))
             found = passages(self._value, text.letters, self._pieces.within)
             if convincing(found, len(self._value)):
@@ -277,4 +277,4 @@ def _uncovered(fragment: Normalised, found: Sequence[Found]) -> Iterator[tuple[i
 
 def article_text(row: VersionRow) -> str:
     """The text of a version: its paragraphs joined by a blank line."""
-    return "\n\n".join(json.loads(row.block)["paragraphs"])
+    return "\n\n".join(paragraphs_of(row.block))

@@ -10,7 +10,6 @@ local file, or a copy of the object in `cache/`. All of it is derived: `rebuild`
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import shutil
 import threading
@@ -23,6 +22,7 @@ from typing import Final
 
 import numpy as np
 
+from schemas.articles import paragraphs_of
 from schemas.errors import NotFound, StoreError
 from storage.blobs import BlobStore
 from storage.catalog import Catalog, Tx
@@ -185,7 +185,7 @@ class TraceIndex:
                 rows = list(tx.articles.search(after=after, limit=_REFILL, latest_only=False))
                 for row in rows:
                     assert row.row_id is not None
-                    index_version(tx, row.row_id, "\n\n".join(json.loads(row.block)["paragraphs"]))
+                    index_version(tx, row.row_id, "\n\n".join(paragraphs_of(row.block)))
                 if not rows:
                     tx.meta.set(STALE, "")
                     break

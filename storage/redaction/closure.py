@@ -6,11 +6,11 @@ Found in the catalog; lists and pages are read for the quotes. Reads, never writ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+from schemas.articles import paragraphs_of
 from schemas.captures import Capture, Role
 from schemas.errors import DamageError, InvalidValue, NotFound, ServiceError, UsageError
 from schemas.urls import article_key
@@ -277,7 +277,7 @@ def _speaks(capture: Capture) -> bool:
 
 
 def _text(row: VersionRow) -> str:
-    return "\n\n".join(json.loads(row.block)["paragraphs"])
+    return "\n\n".join(paragraphs_of(row.block))
 
 
 def _pieces(value: str, length: int = PIECE) -> list[str]:

@@ -32,6 +32,8 @@ from schemas.articles import (
     article_id,
     clean,
     content_key,
+    paragraph_evidence,
+    paragraphs_of,
     read_span,
     text_of,
     text_sha256,
@@ -134,6 +136,34 @@ def test_block_round_trip_without_version_and_capture(article: Article) -> None:
     block = article.block()
     assert Article.from_block(block) == replace(article, version=0, capture=None)
     assert canonical.dumps(canonical.loads(block)) == block
+
+
+@given(articles, st.integers(0, 12), st.booleans())
+def test_parts_of_a_block_are_read_as_the_whole_is(article: Article, known: int, canonical_form: bool) -> None:
+    """Whatever its strings and settings look like."""
+    odd = ',"paragraphs":["x"]' + ',"evidence":{"paragraphs/0":{}}'
+    evidence = {f"paragraphs/{n}": Evidence(source="dom", path=odd, raw=odd) for n in range(1, known + 1)}
+    changed = replace(
+        article,
+        authors=(odd,),
+        paragraphs=(*article.paragraphs, odd),
+        evidence={**article.evidence, **evidence},
+        extractor=replace(article.extractor, settings={"paragraphs": odd, "paragraphs/1": 1}),
+    )
+    block = changed.block().decode() if canonical_form else json.dumps(changed.to_json())
+    whole = json.loads(block)
+    assert paragraphs_of(block) == whole["paragraphs"]
+    for numbers in ([], [0], [1, 99], range(20)):
+        found = paragraph_evidence(block, numbers)
+        assert found == {n: whole["evidence"][f"paragraphs/{n}"] for n in numbers if 0 < n <= known}
+
+
+def test_a_block_without_paragraphs_has_none() -> None:
+    assert paragraphs_of("{}") == []
+    assert paragraph_evidence("{}", [0]) == {}
+    for broken in ('{"a":1', '{"a":1,"paragraphs":["x'):
+        with pytest.raises(ValueError, match=r"delimiter|Unterminated"):
+            paragraphs_of(broken)
 
 
 @given(articles)
