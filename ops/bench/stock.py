@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from sqlalchemy import func, insert, select
 
 from ingest.trace import article_text
 from ops.bench.texts import Press
-from schemas.articles import article_id, text_sha256, word_count
+from schemas.articles import BODY_LAYER, article_id, text_sha256, word_count
 from storage.archive import Archive, StorageSettings
 from storage.catalog import tables
 from storage.catalog.values import VersionRow
@@ -47,6 +47,9 @@ RIVALS: Final = ("fts", "lsh")
 #: A word as FTS5's default tokenizer cuts it.
 _WORD: Final = re.compile(r"[^\W_]+")
 _DAY: Final = 86_400_000_000  # microseconds
+#: Bytes of a page before its first paragraph, and between two.
+_HEAD: Final = 30_000
+_BETWEEN: Final = 12
 #: Log indexes from here on are those of no entry: the articles are in no log, and others may be put beside them.
 _UNLOGGED: Final = 1 << 40
 
@@ -79,7 +82,10 @@ def version_row(number: int, paragraphs: Sequence[str]) -> VersionRow:
     """The catalog row of a synthetic article: all that a trace reads of it."""
     url = f"https://bench{number % 97}.example/{number}"
     outlet = f"bench{number % 97}.example"
-    block = {"paragraphs": list(paragraphs), "published": None, "modified": None, "authors": [], "photos": []}
+    block = {
+        "access": "free", "authors": [], "canonical_url": url, "evidence": _evidence(paragraphs), "modified": None,
+        "paragraphs": list(paragraphs), "photos": [], "published": None, "url": url,
+    }  # fmt: skip
     return VersionRow(
         row_id=number + 1,
         article_id=article_id(outlet, url),
@@ -105,8 +111,20 @@ def version_row(number: int, paragraphs: Sequence[str]) -> VersionRow:
         word_count=word_count(paragraphs),
         truncated=None,
         credits="",
-        block=json.dumps({**block, "url": url, "canonical_url": url}, ensure_ascii=False),
+        block=json.dumps(block, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
     )
+
+
+def _evidence(paragraphs: Sequence[str]) -> dict[str, Any]:
+    """Where the paragraphs stood in the page, as an extractor tells it: a third of a row."""
+    found, at = {}, _HEAD
+    for number, paragraph in enumerate(paragraphs):
+        end = at + len(paragraph.encode())
+        span = {"charset": "utf-8", "end": end, "layer": BODY_LAYER, "start": at, "via": "html"}
+        path = f"main/article/p[{number + 1}]"
+        found[f"paragraphs/{number}"] = {"path": path, "raw": None, "source": "dom", "span": span}
+        at = end + _BETWEEN
+    return found
 
 
 _press: list[Press] = []  # of a writing process, which reads the corpus once
