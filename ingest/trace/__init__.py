@@ -7,7 +7,7 @@
 from ingest.trace.answers import FIRST_SEEN, Claim, Cluster, Match, Part, Span, TraceResult
 from ingest.trace.claims import claims
 from ingest.trace.diffs import diff
-from ingest.trace.search import MATCH_RUN, MAX_FRAGMENT, SHORTEST, article_text, trace
+from ingest.trace.search import MATCH_RUN, MAX_FRAGMENT, SHORTEST, trace
 
 __all__ = [
     "FIRST_SEEN",
@@ -20,7 +20,6 @@ __all__ = [
     "Part",
     "Span",
     "TraceResult",
-    "article_text",
     "claims",
     "diff",
     "trace",

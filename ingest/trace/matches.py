@@ -108,8 +108,6 @@ def matches(
 
 def _with_bytes(spans: tuple[Span, ...], row: VersionRow) -> tuple[Span, ...]:
     """Spans with the bytes of their paragraphs in this version's page, where its extractor knew them."""
-    if '"evidence"' not in row.block:
-        return spans
     evidence = paragraph_evidence(row.block, {part.paragraph for span in spans for part in span.parts})
 
     def known(part: Part) -> Part:

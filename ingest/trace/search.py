@@ -19,10 +19,8 @@ from ingest.trace.answers import Match, TraceResult
 from ingest.trace.claims import claims
 from ingest.trace.matches import EDITED, Found, clusters, matches
 from ingest.trace.queue import Queue
-from schemas.articles import paragraphs_of
 from storage.archive import Archive
 from storage.catalog import Tx
-from storage.catalog.values import VersionRow
 from storage.fingerprints import (
     EVERY_GRAM,
     GRAM,
@@ -206,7 +204,7 @@ class _Search:
                 continue
             self._seen.add(row.text_sha256)
             texts += 1
-            paragraphs = paragraphs_of(row.block)
+            paragraphs = row.paragraphs
             text = normalise("\n\n".join(paragraphs))
             found = passages(self._value, text.letters, self._pieces.within)
             if convincing(found, len(self._value)):
@@ -273,8 +271,3 @@ def _outside(parts: Iterable[tuple[int, int]], done: Sequence[tuple[int, int]]) 
 def _uncovered(fragment: Normalised, found: Sequence[Found]) -> Iterator[tuple[int, int]]:
     for start, end in _gaps(found, len(fragment.letters), 1):
         yield fragment.span(start, end)
-
-
-def article_text(row: VersionRow) -> str:
-    """The text of a version: its paragraphs joined by a blank line."""
-    return "\n\n".join(paragraphs_of(row.block))

@@ -24,7 +24,6 @@ from typing import Any, Final, Protocol, Self
 import numpy as np
 from sqlalchemy import func, insert, select
 
-from ingest.trace import article_text
 from ops.bench.texts import Press
 from schemas.articles import BODY_LAYER, article_id, text_sha256, word_count
 from storage.archive import Archive, StorageSettings
@@ -182,7 +181,7 @@ class Stock:
         """The text of a row."""
         with self.archive.catalog.read() as tx:
             row = tx.articles.by_row(row_id)
-        return "" if row is None else article_text(row)
+        return "" if row is None else row.text
 
     def _open(self) -> None:
         with self.archive.catalog.read() as tx:

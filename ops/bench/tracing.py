@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ingest.trace import article_text, trace
+from ingest.trace import trace
 from ops.bench.measure import table
 from ops.bench.stock import RIVALS, Stock
 from ops.bench.texts import Press
@@ -114,7 +114,7 @@ def measure(stock: Stock, asked: Iterator[Fragment]) -> Cells:
 
 
 def _ours(stock: Stock, fragment: str) -> list[str]:
-    return [article_text(match.version) for match in trace(stock.archive, fragment, limit=LIMIT).matches]
+    return [match.version.text for match in trace(stock.archive, fragment, limit=LIMIT).matches]
 
 
 def compare(

@@ -85,12 +85,11 @@ class _Asked:
         return value
 
     def _add_diffs(self, text: str, result: TraceResult, value: dict[str, Any]) -> None:
-        from ingest.trace import article_text
         from ingest.trace import diff as differences
 
         for match, shown in zip(result.matches, value["matches"], strict=True):
             if not match.restricted:
-                shown["diff"] = differences(text, article_text(match.version), match)
+                shown["diff"] = differences(text, match.version.text, match)
 
     def _add_proofs(self, value: dict[str, Any], folder: Path) -> None:
         from ops.cli.prove import bundle_of

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, distinct, func, insert, or_, select, update
 
-from schemas.articles import paragraphs_of
 from schemas.errors import InvalidValue
 from schemas.urls import article_key
 from storage.catalog.base import Prepared, Queries, batches
@@ -276,4 +275,4 @@ def _text_holds(row: VersionRow, part: str | None) -> bool:
     # In Python, so that both databases agree on case in every script; the other filters have narrowed before.
     if part is None:
         return True
-    return _holds("\n".join([row.title or "", *paragraphs_of(row.block)]), part)
+    return _holds("\n".join([row.title or "", *row.paragraphs]), part)

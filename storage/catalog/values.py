@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from schemas.articles import paragraphs_of
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HostState:
@@ -114,6 +116,16 @@ class VersionRow(NamedTuple):
     truncated: str | None
     credits: str  # one a line
     block: str  # canonical JSON of the article
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The article's paragraphs, without reading the rest of its block."""
+        return paragraphs_of(self.block)
+
+    @property
+    def text(self) -> str:
+        """The paragraphs joined by a blank line, as the trace index has it."""
+        return "\n\n".join(self.paragraphs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

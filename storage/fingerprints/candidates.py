@@ -76,7 +76,7 @@ def find(
     firsts = np.cumsum([0, *(segment.documents for segment in parts)])
     hits = [
         _hits(segment.documents_at(begin[chosen], end[chosen]), end[chosen] - begin[chosen], marks, first, least)
-        for segment, (begin, end), first in zip(parts, ranges, firsts.tolist(), strict=False)
+        for segment, (begin, end), first in zip(parts, ranges, firsts[:-1].tolist(), strict=True)
     ]
     documents, shared, weights, runs = _by_document(np.concatenate(hits or [_NOTHING]), _gaps(asked, unread), least)
     enough = np.flatnonzero((shared >= least) & ((runs >= run) | (shared >= many)))
@@ -186,13 +186,12 @@ def _by_document(hits: Places, gaps: _Gaps | None, least: int) -> tuple[Places, 
     """Of each document with enough hits: (which, keys shared, their weight, letters that a run in common may have)."""
     hits.sort()
     documents = hits >> _DOCUMENT_SHIFT
-    begins = np.ones(len(hits) + 1, np.bool_)  # and behind the last
-    np.not_equal(documents[1:], documents[:-1], out=begins[1:-1])
+    edges = np.ones(len(hits) + 1, np.bool_)  # whether another document begins there: at the first, and behind the last
+    np.not_equal(documents[1:], documents[:-1], out=edges[1:-1])
+    begins = edges[:-1]
     if least > 1:
-        several = ~(begins[:-1] & begins[1:])
-        hits, documents, begins = hits[several], documents[several], begins[:-1][several]
-    else:
-        begins = begins[:-1]
+        several = ~(begins & edges[1:])
+        hits, documents, begins = hits[several], documents[several], begins[several]
     if not len(hits):
         return _NOTHING, _NOTHING, _NOTHING, _NOTHING
     at, scale = (hits >> _WEIGHTS) & _AT_MASK, hits & _WEIGHT_MASK

@@ -22,7 +22,6 @@ from typing import Final
 
 import numpy as np
 
-from schemas.articles import paragraphs_of
 from schemas.errors import NotFound, StoreError
 from storage.blobs import BlobStore
 from storage.catalog import Catalog, Tx
@@ -185,7 +184,7 @@ class TraceIndex:
                 rows = list(tx.articles.search(after=after, limit=_REFILL, latest_only=False))
                 for row in rows:
                     assert row.row_id is not None
-                    index_version(tx, row.row_id, "\n\n".join(paragraphs_of(row.block)))
+                    index_version(tx, row.row_id, row.text)
                 if not rows:
                     tx.meta.set(STALE, "")
                     break

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-from schemas.articles import paragraphs_of
 from schemas.captures import Capture, Role
 from schemas.errors import DamageError, InvalidValue, NotFound, ServiceError, UsageError
 from schemas.urls import article_key
@@ -204,7 +203,7 @@ class _Finder:
 
     def quotes(self) -> None:
         """Pages that the trace index names, and lists and other pages that share a run of letters or an address."""
-        texts = [_text(version) for version, _ in self.closure.versions.values()]
+        texts = [version.text for version, _ in self.closure.versions.values()]
         pieces = [piece for text in texts for piece in _pieces(letters(text), QUOTE)]
         found = [
             Quote(
@@ -215,7 +214,7 @@ class _Finder:
                 captures=tuple(self._tx.articles.sightings(row.row_id or 0)),
             )
             for row, share in self._sharing()
-            if share >= SAME or any(piece in letters(_text(row)) for piece in pieces)
+            if share >= SAME or any(piece in letters(row.text) for piece in pieces)
         ]
         addresses = {form for url in self.addresses() for form in _forms(url)}
         for capture in self._tx.removals.lists() if pieces or addresses else ():
@@ -240,7 +239,7 @@ class _Finder:
         """Versions outside the closure that share letters with one in it, each with the share of its pieces held."""
         found: dict[int, tuple[VersionRow, float]] = {}
         for version, _ in list(self.closure.versions.values()):
-            own = letters(_text(version))
+            own = letters(version.text)
             pieces = _pieces(own)
             if not pieces:
                 continue
@@ -251,7 +250,7 @@ class _Finder:
                 row = self._tx.articles.by_row(row_id)
                 if row is None or row_id in self.closure.versions:
                     continue
-                other = letters(_text(row))
+                other = letters(row.text)
                 share = sum(piece in other for piece in pieces) / len(pieces)
                 if share > found.get(row_id, (row, 0.0))[1]:
                     found[row_id] = (row, share)
@@ -274,10 +273,6 @@ def include(archive: Archive, closure: Closure, quotes: Iterable[Quote]) -> None
 
 def _speaks(capture: Capture) -> bool:
     return capture.status is not None and 200 <= capture.status < 300
-
-
-def _text(row: VersionRow) -> str:
-    return "\n\n".join(paragraphs_of(row.block))
 
 
 def _pieces(value: str, length: int = PIECE) -> list[str]:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.trace import MATCH_RUN, SHORTEST, Claim, article_text, claims, diff, trace
+from ingest.trace import MATCH_RUN, SHORTEST, Claim, claims, diff, trace
 from ingest.trace import search as tracing
 from schemas.articles import OutletRef, Photo
 from schemas.captures import Capture
@@ -91,7 +91,7 @@ def version_of(archive: Archive, path: str) -> VersionRow:
 
 def test_a_mangled_fragment_leads_to_its_capture(archive: Archive) -> None:
     row = version_of(archive, "/1")
-    text = article_text(row)
+    text = row.text
     mangled = html.escape(text.upper().replace("\n\n", "").replace(" ", "  ")).replace(",", " ,\n")
     result = trace(archive, mangled)
     (match,) = result.matches
@@ -124,7 +124,7 @@ def test_any_part_of_any_article_is_found(
     library: Archive, number: int, start: int, length: int, mangles: list[Callable[[str], str]]
 ) -> None:
     row = version_of(library, f"/{number}")
-    text = article_text(row)
+    text = row.text
     start = min(start, len(text) - length)
     fragment = text[start : start + length]
     for mangle in mangles:
@@ -135,7 +135,7 @@ def test_any_part_of_any_article_is_found(
 
 
 def test_spans_say_which_characters_are_which(library: Archive) -> None:
-    text = article_text(version_of(library, "/2"))
+    text = version_of(library, "/2").text
     fragment = f"Somebody wrote: “{text[40:200].upper()}” and then &quot;{html.escape(text[300:420])}&quot; (sic)"
     (match,) = trace(library, fragment).matches
     assert len(match.spans) == 2
@@ -147,7 +147,7 @@ def test_spans_say_which_characters_are_which(library: Archive) -> None:
 
 def test_a_character_reference_without_its_end_moves_no_span(small: Archive) -> None:
     keep(small, "/odd", page(5), paragraphs=("A&copy 2026, &notit; AT&ampT.", *prose(5)))
-    text = article_text(version_of(small, "/odd"))
+    text = version_of(small, "/odd").text
     assert "&copy" in text
     (match,) = trace(small, text).matches
     assert match.covered == 1.0
@@ -183,7 +183,7 @@ def bracketed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 def test_any_part_of_a_text_with_brackets_is_found(bracketed: Archive, number: int, start: int, length: int) -> None:
     """Cut through what looks like a tag, too: as archived it is text."""
     row = version_of(bracketed, f"/odd{number}")
-    text = article_text(row)
+    text = row.text
     start = min(start, len(text) - length)
     fragment = text[start : start + length]
     best = trace(bracketed, fragment).matches[0]
@@ -203,7 +203,7 @@ def test_a_fragment_that_lies_within_brackets_is_found(small: Archive) -> None:
 
 
 def test_an_index_that_is_being_made_anew_says_so(small: Archive) -> None:
-    text = article_text(version_of(small, "/1"))
+    text = version_of(small, "/1").text
     with small.catalog.begin() as tx:
         tx.meta.set(STALE, "1")
     assert trace(small, text).note is None  # all of it was found
@@ -218,20 +218,20 @@ def test_an_index_that_is_being_made_anew_says_so(small: Archive) -> None:
 def test_tags_that_a_scraper_left_are_no_letters(small: Archive) -> None:
     """They stand within words and between them, with attributes and without; spans are still those of the fragment."""
     row = version_of(small, "/1")
-    text = article_text(row)[:300]
+    text = row.text[:300]
     fragment = '<p class="lead">' + text.replace(" ", " <b>", 3).replace("e", "e<wbr>", 9) + "</b></b></b></p>"
     (match,) = trace(small, fragment).matches
     assert (match.version.article_id, match.covered, match.kind) == (row.article_id, 1.0, "exact")
     (span,) = match.spans
     assert fragment[span.start : span.end].startswith(text.split()[0])
-    assert diff(fragment, article_text(row), match) == ""
+    assert diff(fragment, row.text, match) == ""
 
 
 def test_a_character_of_several_letters_may_be_shared_in_part(small: Archive) -> None:
     """A fragment that begins or ends within a ligature, as its letters have it."""
     article = tuple(paragraph.replace("a", "\ufb03").replace("e", "\u00e6") for paragraph in prose(4))
     keep(small, "/ligatures", page(4), paragraphs=article)
-    text = article_text(version_of(small, "/ligatures"))
+    text = version_of(small, "/ligatures").text
     whole = letters(text)
     for start in range(0, len(whole) - 150, 7):
         fragment = whole[start : start + 150]
@@ -250,18 +250,18 @@ def test_the_best_comes_first_and_the_earliest_among_equals(small: Archive) -> N
     copy = OutletRef(id="other.example", name="The Copyist", domain="other.example")
     keep(small, "/copied", page(1), days=1, outlet=copy, id="a" * 25, paragraphs=prose(1))
     keep(small, "/partly", page(1), days=3, paragraphs=prose(1, changed="wet and glad "))
-    result = trace(small, article_text(version_of(small, "/1")))
+    result = trace(small, version_of(small, "/1").text)
     assert [match.version.url.rpartition("/")[2] for match in result.matches] == ["1", "copied", "later", "partly"]
     assert [match.covered for match in result.matches] == [1.0] * 4
     assert [len(match.spans) for match in result.matches] == [1, 1, 1, 2]
     assert result.matches[1].outlet == "other.example"  # an outlet that is not watched has no name here
-    assert len(trace(small, article_text(version_of(small, "/1")), limit=2).matches) == 2
+    assert len(trace(small, version_of(small, "/1").text, limit=2).matches) == 2
 
 
 def test_versions_of_an_article_are_told_apart(small: Archive) -> None:
-    before = article_text(version_of(small, "/1"))
+    before = version_of(small, "/1").text
     keep(small, "/1", page(1), days=1, paragraphs=prose(1, changed="wet and glad "))
-    after = article_text(version_of(small, "/1"))
+    after = version_of(small, "/1").text
     assert before != after
     assert [match.version.version for match in trace(small, before).matches] == [1, 2]
     assert [match.version.version for match in trace(small, after).matches] == [2, 1]
@@ -276,21 +276,21 @@ def test_a_version_that_lost_words_is_told_from_the_one_that_had_them(small: Arc
 
 
 def test_two_articles_in_one_fragment_are_both_found(small: Archive) -> None:
-    fragment = article_text(version_of(small, "/0"))[:200] + " " + article_text(version_of(small, "/2"))[:300]
+    fragment = version_of(small, "/0").text[:200] + " " + version_of(small, "/2").text[:300]
     found = {match.version.url: match.covered for match in trace(small, fragment).matches}
     assert found.keys() == {"https://lantern.example/0", "https://lantern.example/2"}
     assert sum(found.values()) == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_phrase_in_common_is_no_match(small: Archive) -> None:
-    text = letters(article_text(version_of(small, "/1")))
+    text = letters(version_of(small, "/1").text)
     for start in range(0, len(text) - MATCH_RUN, 7):  # some of them share a fingerprint
         fragment = "0" * 60 + text[start : start + MATCH_RUN - 1] + "0" * 60
         assert trace(small, fragment).matches == ()
 
 
 def test_a_short_fragment_must_stand_there_whole(small: Archive) -> None:
-    text = letters(article_text(version_of(small, "/1")))
+    text = letters(version_of(small, "/1").text)
     found = []
     for start in range(0, len(text) - 30, 5):
         found.extend(trace(small, text[start : start + 30]).matches)
@@ -301,14 +301,14 @@ def test_a_short_fragment_must_stand_there_whole(small: Archive) -> None:
 
 def test_a_long_fragment_is_cut_and_says_so(library: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "MAX_FRAGMENT", 150)
-    result = trace(library, article_text(version_of(library, "/3")))
+    result = trace(library, version_of(library, "/3").text)
     assert "only the first 150 characters" in (result.note or "")
     assert result.covered == 1.0
 
 
 def test_the_result_as_json(library: Archive) -> None:
     row = version_of(library, "/3")
-    value = json.loads(json.dumps(trace(library, article_text(row)[10:300] + "\n© AP Photo/Ada Vale").to_json()))
+    value = json.loads(json.dumps(trace(library, row.text[10:300] + "\n© AP Photo/Ada Vale").to_json()))
     assert value.keys() == {"id", "covered", "matches", "clusters", "uncovered", "claims", "note"}
     (match,) = value["matches"]
     assert match.keys() == {
@@ -371,7 +371,7 @@ def test_claims_are_held_against_the_page(
 
 @pytest.mark.parametrize("header", ["date 2026-10-31 AP Photo/Ada Vale", "2026-10-31© Ada Vale/AP"])
 def test_a_header_fused_to_the_text_is_read_as_far_as_it_goes(small: Archive, dated: VersionRow, header: str) -> None:
-    text = article_text(dated)
+    text = dated.text
     found = trace(small, header + text.upper().replace(" ", ""))
     assert [(c.kind, c.verdict) for c in found.claims] == [("date", "agrees"), ("credit", "agrees")]
 
@@ -399,7 +399,7 @@ def test_claims_are_looked_for_at_head_and_foot_and_told_once(dated: VersionRow)
 
 def test_a_scraped_text_with_everything_mashed_together(small: Archive, dated: VersionRow) -> None:
     """As scrapers leave them: date and credit before the text, paragraphs fused, quotes straightened."""
-    text = article_text(dated).replace("\n\n", "").replace("’", "'")
+    text = dated.text.replace("\n\n", "").replace("’", "'")
     result = trace(small, f" date 2026-10-31 © AP Photo/Ada Vale\n\n\n\n{text}")
     assert result.matches[0].version.article_id == dated.article_id
     assert result.covered > 0.9

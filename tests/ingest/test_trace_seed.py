@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ingest.extract import extract
-from ingest.trace import article_text, trace
+from ingest.trace import trace
 from ops.bench.stock import Stock
 from schemas.articles import Article
 from schemas.errors import ExtractionError
@@ -106,7 +106,7 @@ def traced(archive: Archive, orphan: str) -> dict[str, str]:
     result = trace(archive, orphan)
     (match,) = result.matches
     _, body = orphan.strip().split("\n", 1)
-    assert letters(body) in letters(article_text(match.version))
+    assert letters(body) in letters(match.version.text)
     assert match.covered > 0.97, "all but the line with date and credit"
     aligned = sum(span.end - span.start for span in match.spans)
     assert aligned >= 0.99 * len(body.strip())
